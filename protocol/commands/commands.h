@@ -1,0 +1,80 @@
+// The commands, one file per family of 4-commands.md and 7-apiv1.md, and which kind of connection
+// is offered which.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "protocol/command.h"
+#include "protocol/fields.h"
+#include "protocol/session.h"
+
+namespace parsec::protocol {
+
+/// A coroutine: validates its fields, asks the database, replies exactly once.
+using CommandFunction = Command (*)(Session& session, Fields fields);
+
+struct CommandSpec {
+  std::string_view name;
+  CommandFunction run;
+  bool long_poll = false;  // the next request cancels it (1-transport.md §1.2)
+};
+
+/// Null: not offered to that kind of connection (or unknown).
+const CommandSpec* find_command(ConnectionKind kind, std::string_view name);
+
+/// All commands of a kind, by name: for tests and documentation.
+std::span<const CommandSpec> commands_of(ConnectionKind kind);
+
+namespace commands {
+
+// ping.cpp
+Command ping(Session& session, Fields fields);        // emits `pinged`
+Command quiet_ping(Session& session, Fields fields);  // other kinds of connection
+// events.cpp
+Command events_subscribe(Session& session, Fields fields);
+Command events_listen(Session& session, Fields fields);
+// messages.cpp
+Command message_get(Session& session, Fields fields);
+// users.cpp
+Command user_get(Session& session, Fields fields);
+Command human_find(Session& session, Fields fields);
+Command user_create(Session& session, Fields fields);
+Command user_revoke(Session& session, Fields fields);
+// devices.cpp
+Command device_create(Session& session, Fields fields);
+// apiv1_users.cpp: the forms of API v1 that differ
+Command user_find(Session& session, Fields fields);
+Command user_create_v1(Session& session, Fields fields);
+Command device_create_v1(Session& session, Fields fields);
+// realms.cpp
+Command realm_create(Session& session, Fields fields);
+Command realm_status(Session& session, Fields fields);
+Command realm_stats(Session& session, Fields fields);
+Command realm_get_role_certificates(Session& session, Fields fields);
+Command realm_update_roles(Session& session, Fields fields);
+// maintenance.cpp
+Command realm_start_reencryption_maintenance(Session& session, Fields fields);
+Command realm_finish_reencryption_maintenance(Session& session, Fields fields);
+Command vlob_maintenance_get_reencryption_batch(Session& session, Fields fields);
+Command vlob_maintenance_save_reencryption_batch(Session& session, Fields fields);
+// vlobs.cpp
+Command vlob_create(Session& session, Fields fields);
+Command vlob_read(Session& session, Fields fields);
+Command vlob_update(Session& session, Fields fields);
+Command vlob_poll_changes(Session& session, Fields fields);
+Command vlob_list_versions(Session& session, Fields fields);
+// blocks.cpp
+Command block_create(Session& session, Fields fields);
+Command block_read(Session& session, Fields fields);
+// administration.cpp
+Command organization_create(Session& session, Fields fields);
+Command organization_status(Session& session, Fields fields);
+Command organization_stats(Session& session, Fields fields);
+Command organization_update(Session& session, Fields fields);
+// bootstrap.cpp
+Command organization_bootstrap(Session& session, Fields fields);
+
+}  // namespace commands
+}  // namespace parsec::protocol

@@ -1,0 +1,35 @@
+// A reply being written into the connection's output: a binary WebSocket message holding one
+// msgpack map. The frame's length is filled in when the Reply goes out of scope.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "engine/output_buffer.h"
+#include "protocol/msgpack_writer.h"
+#include "protocol/websocket.h"
+
+namespace parsec::protocol {
+
+class Reply {
+ public:
+  /// entries: of the map, all of them. size_hint: see websocket::MessageWriter.
+  Reply(engine::OutputBuffer& out, std::uint32_t entries, std::size_t size_hint)
+      : message_(out, size_hint), writer_(out) {
+    writer_.map(entries);
+  }
+
+  /// The next key; write its value with the writer that is returned.
+  msgpack::Writer& key(std::string_view name) {
+    writer_.str(name);
+    return writer_;
+  }
+  msgpack::Writer& writer() { return writer_; }
+
+ private:
+  websocket::MessageWriter message_;
+  msgpack::Writer writer_;
+};
+
+}  // namespace parsec::protocol
