@@ -3,12 +3,12 @@
 // deadlines, and gives bytes (into the transport's output) and database requests.
 //
 // Shard thread only. Created by the Service when a connection opens, destroyed when it closed.
-// Commands (protocol/commands/) see the part below "For commands".
+// Commands (protocol/commands/) see the part "For commands"; protocol/handshake.cpp that for it.
+// session.cpp holds bytes, frames and requests; session_wait.cpp what a command may wait for.
 #pragma once
 
 #include <coroutine>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "db/block_store.h"
 #include "db/request.h"
 #include "db/types.h"
 #include "engine/handler.h"
@@ -25,6 +26,7 @@
 #include "protocol/fields.h"
 #include "protocol/identifiers.h"
 #include "protocol/reply.h"
+#include "protocol/subscription.h"
 #include "protocol/websocket.h"
 
 namespace parsec::protocol {
@@ -40,15 +42,17 @@ enum class ConnectionKind : std::uint8_t {
   anonymous,
   administration,
 };
+std::string_view name(ConnectionKind kind);
 
 /// Who is at the other end, from the handshake on. Of an invited, anonymous or administration
 /// connection only the fields that make sense are filled.
 struct Identity {
   ConnectionKind kind{};
+  Profile profile{};
   std::string organization_id;
   std::string device_id;
-  Profile profile{};
-  VerifyKey verify_key{};  // the device's
+  VerifyKey verify_key{};     // the device's
+  std::optional<Uuid> token;  // the invitation's
 
   std::string_view user_id() const { return user_of(device_id); }
 };
@@ -61,6 +65,8 @@ enum class CloseCode : std::uint16_t {
   too_big = 1009,
   internal_error = 1011,
 };
+
+using Challenge = std::array<std::byte, 48>;
 
 class Session {
  public:
@@ -75,12 +81,25 @@ class Session {
   void on_drained();
   void on_deadline();
   void on_database_reply(db::Request* request);  // takes it
-  void on_event(const EventPointer& event);      // one the router chose for this session
-  void on_fence(bool kept);                      // see Subscription
-  void on_database_capacity();                   // a request that found the ring full may be retried
+  void on_database_capacity();                   // a request that found the ring full: again
+  void on_block_reply(db::BlockJob* job);        // takes it
+  void on_block_capacity();
+  void on_fence(bool kept);
   void on_shutdown();
 
   engine::ConnectionId connection() const { return connection_; }
+
+  // --- For the router
+
+  /// An event that concerns this session's user, realms or organization.
+  void on_event(const EventPointer& event);
+  bool subscribed() const { return subscription_ != nullptr; }
+  const Subscription* subscription() const { return subscription_.get(); }
+  std::uint32_t router_position = 0;  // in the router's list of the organization's sessions
+
+  /// Ends a WebSocket with Close, a plain HTTP connection without a word. Idempotent. A command
+  /// under way is destroyed without reply (if it is the one that calls, it must co_return).
+  void end(CloseCode code);
 
   // --- For commands
 
@@ -100,14 +119,48 @@ class Session {
   /// that is the command's own: a failure closes the connection (1011), an author that was revoked
   /// or whose organization expired closes it too (1000), and the command is destroyed. The rows
   /// are valid until the next execute() of this session, or the end of the command.
-  struct ExecuteAwaiter {
+  struct Execution {
     Session& session;
     db::Request& call;
     bool await_ready() const { return false; }
     void await_suspend(std::coroutine_handle<>) { session.start_call(call); }
-    db::Rows await_resume() const { return session.call_ ? session.call_->rows() : db::Rows{}; }
+    db::Rows await_resume() const { return session.reply_->rows(); }
   };
-  ExecuteAwaiter execute(db::Request& call) { return {*this, call}; }
+  Execution execute(db::Request& call) { return {*this, call}; }
+
+  /// `EventPointer event = co_await session.next_event();` The oldest waiting event, or the next
+  /// one that comes. Only a long-poll command may wait for it: the next request destroys it there.
+  struct NextEvent {
+    Session& session;
+    bool await_ready() const { return session.has_waiting_event(); }
+    void await_suspend(std::coroutine_handle<>) { session.awaiting_ = Awaiting::event; }
+    EventPointer await_resume() const { return session.take_waiting_event(); }
+  };
+  NextEvent next_event() { return {*this}; }
+  bool has_waiting_event() const { return subscription_ && !subscription_->waiting.empty(); }
+
+  /// `co_await session.subscribe(call);` Events of this connection are collected from the resume
+  /// on; call is db::functions::user_realms. See subscription.h.
+  struct Subscribing {
+    Session& session;
+    db::Request& call;
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<>) { session.start_subscription(call); }
+    void await_resume() const {}
+  };
+  Subscribing subscribe(db::Request& call) { return {*this, call}; }
+
+  /// `db::BlockJob* job = co_await session.run_block_job(job);` A job of service().blocks(),
+  /// executed. The session keeps and releases it.
+  struct BlockAccess {
+    Session& session;
+    db::BlockJob& job;
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<>) { session.start_block_job(job); }
+    const db::BlockJob& await_resume() const { return *session.block_job_; }
+  };
+  db::BlockJob& new_block_job();
+  BlockAccess run(db::BlockJob& job) { return {*this, job}; }
 
   // Replies: exactly one per command.
 
@@ -120,9 +173,8 @@ class Session {
   void reply_bad_message(const Fields& fields);
   /// {"status": "invalid_certification", "reason": "Invalid certification data (<detail>)."}
   void reply_invalid_certification(const CertificateError& error);
-
-  /// Ends the connection from within a command; the command should co_return at once.
-  void close(CloseCode code);
+  /// The reply of events_listen, encoded once for the whole audience.
+  void reply_event(const SharedEvent& event);
 
   /// Verifies with the author's key and author (of authenticated connections).
   template <typename Certificate>
@@ -130,14 +182,92 @@ class Session {
     return verify_and_load<Certificate>(certificate, identity_.verify_key, device_id());
   }
 
+  // --- For the handshake (handshake.cpp)
+
+  const Challenge& challenge() const { return opening_->challenge; }
+  /// From now on revocation and expiration reach this connection: before the database is asked.
+  void claim_identity(Identity identity);
+  Identity& claimed_identity() { return identity_; }
+  void accept();
+  void refuse(std::string_view result, std::string_view help);
+
  private:
-  friend struct ExecuteAwaiter;
+  /// Where a connection is in its life; only forward, except back from http to http (keep-alive).
+  enum class Phase : std::uint8_t { http, handshake, commands, closing };
+  /// What the command under way waits for; one thing at a time.
+  enum class Awaiting : std::uint8_t { nothing, database, event, subscription, blocks };
+
+  /// State that only the beginning of a connection needs.
+  struct Opening {
+    std::vector<std::byte> head;      // of an HTTP request, incomplete
+    std::uint64_t body_to_skip = 0;   // of an HTTP request that was answered
+    Challenge challenge;
+  };
+  /// Messages in the making or waiting; freed when idle.
+  struct Inbound {
+    std::vector<std::byte> message;  // fragments so far
+    bool is_text = false;
+    std::vector<std::vector<std::byte>> waiting;  // whole requests behind the one under way
+    std::size_t waiting_bytes = 0;
+    bool empty() const { return message.empty() && waiting.empty(); }
+  };
+
+  // Bytes and frames (session.cpp)
+  void read_http(std::span<std::byte>& input);
+  bool answer_http(std::span<std::byte> head);
+  void start_websocket(std::string_view key);
+  void read_frames(std::span<std::byte>& input);
+  void read_part(const websocket::FramePart& part);
+  void read_control(const websocket::FramePart& part);
+  void on_message(std::span<std::byte> message, bool is_text);
+  void violate(CloseCode code);
+  Inbound& inbound();
+  void trim_inbound();
+
+  // Requests
+  bool busy() const { return static_cast<bool>(command_) || output_blocked_; }
+  void handle_message(Bytes message);
+  void handle_request(Bytes message);
+  void refuse_format();
+  void run_command(Command command, const CommandSpec* spec);
+  void resume_command();
+  void after_command();
+  void serve_waiting();
+  engine::OutputBuffer& output();
+
+  // Waiting (session_wait.cpp)
   void start_call(db::Request& call);
+  void submit_call();
+  bool author_is_gone(const db::Request& reply);
+  void fail_call(const db::Request& reply);
+  void start_subscription(db::Request& call);
+  void finish_subscription_if_loaded();
+  void hear(const EventPointer& event);
+  void hear_role(const RealmRolesUpdated& change);
+  void deliver(const EventPointer& event);
+  EventPointer take_waiting_event();
+  void start_block_job(db::BlockJob& job);
+  void release_results();
 
   Service& service_;
-  engine::ConnectionId connection_;
+  const engine::ConnectionId connection_;
+  Phase phase_ = Phase::http;
+  Awaiting awaiting_ = Awaiting::nothing;
+  bool running_ = false;         // the command is on the stack now
+  bool attached_ = false;        // to the router
+  bool output_blocked_ = false;  // the peer does not read: requests wait
+  bool reading_paused_ = false;
+  bool message_is_text_ = false;
+  const CommandSpec* spec_ = nullptr;  // of the command under way; null in the handshake
+  Command command_;
+  db::Request* call_ = nullptr;   // being filled, or refused by a full ring
+  db::Request* reply_ = nullptr;  // executed, its rows are being read
+  db::BlockJob* block_job_ = nullptr;
+  std::unique_ptr<Opening> opening_;
+  std::unique_ptr<Inbound> inbound_;
+  std::unique_ptr<Subscription> subscription_;
+  websocket::FrameReader frames_;
   Identity identity_;
-  db::Request* call_ = nullptr;
 };
 
 }  // namespace parsec::protocol

@@ -1,0 +1,73 @@
+// One shard's protocol: creates and finds the sessions, and feeds them what comes from elsewhere:
+// database replies, events, block store completions.
+//
+// Shard thread only. Sessions are found by connection slot; a reply for a connection that has
+// ended meanwhile is dropped here.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "db/block_store.h"
+#include "db/gateway.h"
+#include "engine/handler.h"
+#include "protocol/event_bus.h"
+#include "protocol/event_router.h"
+#include "protocol/session.h"
+#include "protocol/settings.h"
+
+namespace parsec::protocol {
+
+class Service final : public engine::Handler {
+ public:
+  /// Everything outlives the service.
+  Service(const Settings& settings, engine::Transport& transport, db::Gateway& database,
+          db::BlockStore& blocks, EventInbox& events);
+  ~Service() override;
+
+  void on_open(engine::ConnectionId connection, std::string_view peer_address) override;
+  void on_data(engine::ConnectionId connection, std::span<std::byte> bytes) override;
+  void on_drained(engine::ConnectionId connection) override;
+  void on_deadline(engine::ConnectionId connection) override;
+  void on_closed(engine::ConnectionId connection, engine::CloseReason reason) override;
+  bool on_turn() override;
+  bool has_work() const override;
+  void on_shutdown() override;
+
+  // --- For sessions
+
+  const Settings& settings() const { return settings_; }
+  engine::Transport& transport() { return transport_; }
+  db::Gateway& database() { return database_; }
+  db::BlockStore& blocks() { return blocks_; }
+  EventRouter& router() { return router_; }
+  bool shutting_down() const { return shutting_down_; }
+
+  /// The ring to the database was full: on_database_capacity() is called when it may have room.
+  void wait_for_database(engine::ConnectionId connection) { waiting_.push_back(connection); }
+  /// Same for the block store: on_block_capacity().
+  void wait_for_blocks(engine::ConnectionId connection) { waiting_blocks_.push_back(connection); }
+
+ private:
+  Session* find(engine::ConnectionId connection);
+  bool drain_replies();
+  bool drain_blocks();
+  bool drain_events();
+  void retry_waiting();
+
+  const Settings& settings_;
+  engine::Transport& transport_;
+  db::Gateway& database_;
+  db::BlockStore& blocks_;
+  EventInbox& events_;
+  EventRouter router_;
+  std::vector<std::unique_ptr<Session>> sessions_;  // by slot
+  std::deque<engine::ConnectionId> waiting_;
+  std::deque<engine::ConnectionId> waiting_blocks_;
+  bool shutting_down_ = false;
+};
+
+}  // namespace parsec::protocol

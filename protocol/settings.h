@@ -1,0 +1,43 @@
+// What an administrator may set about the protocol, in one place, with the defaults of the
+// contract. Shared by all shards, constant once the server runs.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace parsec::protocol {
+
+struct Settings {
+  /// Empty: no administration connection is accepted.
+  std::string administration_token;
+  bool spontaneous_organization_bootstrap = false;
+  /// `parsec://host[:port][?no_ssl=true]`, for links; empty: none.
+  std::string backend_addr;
+  /// Pages tell the version.
+  bool debug = false;
+
+  /// A request head must be complete within this time and size (1-transport.md §1.1).
+  std::chrono::milliseconds head_timeout{10'000};
+  std::size_t max_head_bytes = 16 * 1024;
+  /// From the challenge to the result (2-handshake.md).
+  std::chrono::milliseconds handshake_timeout{30'000};
+  /// A whole WebSocket message, fragments together; beyond: Close 1009.
+  std::size_t max_message_bytes = 16 * 1024 * 1024;
+  /// Requests that wait behind the one under way; beyond, reading pauses until they are served.
+  std::size_t max_waiting_bytes = 256 * 1024;
+  std::size_t max_waiting_requests = 128;
+  /// Events that wait for events_listen; beyond, the connection is closed so that none is lost
+  /// silently (6-events.md §6.1).
+  std::size_t max_waiting_events = 1024;
+};
+
+/// Versions that the challenge announces, newest first (2-handshake.md).
+struct ApiVersion {
+  std::int64_t version;
+  std::int64_t revision;
+};
+inline constexpr ApiVersion supported_api_versions[] = {{2, 0}, {1, 2}};
+
+}  // namespace parsec::protocol
