@@ -1,0 +1,30 @@
+// parsec:// addresses (server.md §3): where a server is, and the links that name an organization.
+//
+// Any thread; plain values.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <string_view>
+
+namespace parsec::protocol {
+
+/// `parsec://<host>[:port][?no_ssl=true]`
+struct BackendAddress {
+  std::string host;  // an IPv6 address keeps its brackets, as in the URL
+  std::uint16_t port = 443;
+  bool tls = true;
+
+  /// The error is a text for the administrator: what is wrong with the address.
+  static std::expected<BackendAddress, std::string> parse(std::string_view text);
+
+  /// `<host>[:port]`, the port only where it is not the scheme's own (443, without TLS 80).
+  std::string authority() const;
+  /// The address itself.
+  std::string text() const;
+  /// `parsec://<host>/<organization>?action=bootstrap_organization&token=<token>[&no_ssl=true]`
+  std::string bootstrap_link(std::string_view organization_id, std::string_view token) const;
+};
+
+}  // namespace parsec::protocol
