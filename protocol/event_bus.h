@@ -8,7 +8,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <variant>
 #include <vector>
 
 #include "db/gateway.h"
@@ -18,20 +17,29 @@
 
 namespace parsec::protocol {
 
-/// What a shard finds in its inbox.
-struct Fence {
-  std::uint64_t token;
-  bool kept;
+/// What a shard finds in its inbox. Trivially copyable, as the ring asks: an event is owned by
+/// whoever holds the item.
+struct InboxItem {
+  enum class Kind : std::uint8_t {
+    event,
+    fence_kept,    // token
+    fence_broken,  // token
+    gap,           // notifications may have been missed
+  };
+  Kind kind = Kind::gap;
+  SharedEvent* event = nullptr;
+  std::uint64_t token = 0;
 };
-struct Gap {};
-using InboxItem = std::variant<std::unique_ptr<SharedEvent>, Fence, Gap>;
 
 class EventInbox {
  public:
+  /// capacity: a power of two.
   explicit EventInbox(std::size_t capacity) : ring_(capacity) {}
+  ~EventInbox();
 
   // Shard's thread.
-  /// The next item, in order.
+  /// The next item, in order; what an overflow dropped comes as a gap, after all that was posted
+  /// before it.
   bool next(InboxItem& item);
   bool empty() const { return ring_.empty() && !overflowed_.load(std::memory_order_acquire); }
 
@@ -46,13 +54,13 @@ class EventInbox {
 class EventBus final : public db::NotificationSink {
  public:
   /// inbox_capacity: events per shard, a power of two.
-  EventBus(std::uint32_t shards, std::size_t inbox_capacity = 16384);
+  explicit EventBus(std::uint32_t shards, std::size_t inbox_capacity = 16384);
 
-  EventInbox& inbox(std::uint32_t shard) { return *inboxes_[shard].inbox; }
+  EventInbox& inbox(std::uint32_t shard) { return *shards_[shard].inbox; }
 
   /// Before the shard drains its inbox for the first time; null again before the Waker goes away.
   void set_waker(std::uint32_t shard, engine::Waker* waker) {
-    inboxes_[shard].waker.store(waker, std::memory_order_release);
+    shards_[shard].waker.store(waker, std::memory_order_release);
   }
 
   void on_notification(std::string_view payload) override;
@@ -66,7 +74,9 @@ class EventBus final : public db::NotificationSink {
     std::atomic<engine::Waker*> waker = nullptr;
     bool posted = false;  // since the last on_batch_end
   };
-  std::vector<Shard> inboxes_;
+  void post(Shard& shard, InboxItem item);
+
+  std::vector<Shard> shards_;
 };
 
 }  // namespace parsec::protocol

@@ -93,6 +93,8 @@ class Session {
 
   /// An event that concerns this session's user, realms or organization.
   void on_event(const EventPointer& event);
+  /// Any event of the organization, while the subscription is loading.
+  void on_event_while_loading(const EventPointer& event);
   bool subscribed() const { return subscription_ != nullptr; }
   const Subscription* subscription() const { return subscription_.get(); }
   std::uint32_t router_position = 0;  // in the router's list of the organization's sessions
@@ -206,8 +208,11 @@ class Session {
   /// Messages in the making or waiting; freed when idle.
   struct Inbound {
     std::vector<std::byte> message;  // fragments so far
-    bool is_text = false;
-    std::vector<std::vector<std::byte>> waiting;  // whole requests behind the one under way
+    struct Waiting {
+      std::vector<std::byte> bytes;
+      bool is_text;
+    };
+    std::vector<Waiting> waiting;  // whole messages behind the request under way
     std::size_t waiting_bytes = 0;
     bool empty() const { return message.empty() && waiting.empty(); }
   };
@@ -220,19 +225,21 @@ class Session {
   void read_part(const websocket::FramePart& part);
   void read_control(const websocket::FramePart& part);
   void on_message(std::span<std::byte> message, bool is_text);
-  void violate(CloseCode code);
   Inbound& inbound();
   void trim_inbound();
 
   // Requests
   bool busy() const { return static_cast<bool>(command_) || output_blocked_; }
-  void handle_message(Bytes message);
+  void handle_message(Bytes message, bool is_text);
   void handle_request(Bytes message);
   void refuse_format();
   void run_command(Command command, const CommandSpec* spec);
   void resume_command();
+  void continue_command();
+  void cancel_long_poll();
   void after_command();
   void serve_waiting();
+  void log_reply(std::string_view status) const;
   engine::OutputBuffer& output();
 
   // Waiting (session_wait.cpp)
@@ -242,8 +249,9 @@ class Session {
   void fail_call(const db::Request& reply);
   void start_subscription(db::Request& call);
   void finish_subscription_if_loaded();
-  void hear(const EventPointer& event);
-  void hear_role(const RealmRolesUpdated& change);
+  void finish_subscription();
+  void hear_loaded(const EventPointer& event);
+  void change_membership(const RealmRolesUpdated& change);
   void deliver(const EventPointer& event);
   EventPointer take_waiting_event();
   void start_block_job(db::BlockJob& job);

@@ -28,6 +28,9 @@ struct Settings {
   /// Requests that wait behind the one under way; beyond, reading pauses until they are served.
   std::size_t max_waiting_bytes = 256 * 1024;
   std::size_t max_waiting_requests = 128;
+  /// While more reply bytes than this wait for a client, its next request waits too. Must equal
+  /// engine::Limits::output_high_water.
+  std::size_t output_high_water = 256 * 1024;
   /// Events that wait for events_listen; beyond, the connection is closed so that none is lost
   /// silently (6-events.md §6.1).
   std::size_t max_waiting_events = 1024;

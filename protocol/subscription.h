@@ -8,13 +8,27 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "db/types.h"
 #include "protocol/events.h"
 
 namespace parsec::protocol {
+
+/// Oldest first; holds no memory while empty, so that many idle subscribers cost little.
+class EventQueue {
+ public:
+  bool empty() const { return first_ == events_.size(); }
+  std::size_t size() const { return events_.size() - first_; }
+  void push(EventPointer event) { events_.push_back(std::move(event)); }
+  EventPointer pop();
+
+ private:
+  std::vector<EventPointer> events_;
+  std::size_t first_ = 0;
+};
 
 struct Subscription {
   enum class State : std::uint8_t { loading, active };
@@ -24,7 +38,7 @@ struct Subscription {
   std::size_t heard_before_fence = 0;  // of those
 
   std::vector<Uuid> realms;  // sorted
-  std::deque<EventPointer> waiting;
+  EventQueue waiting;
 
   bool is_member(const Uuid& realm_id) const;
   /// True if that changed something.

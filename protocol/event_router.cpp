@@ -1,0 +1,143 @@
+#include "protocol/event_router.h"
+
+#include <algorithm>
+#include <cassert>
+#include <type_traits>
+#include <variant>
+
+#include "protocol/session.h"
+
+namespace parsec::protocol {
+
+void EventRouter::attach(Session& session) {
+  auto& organization = organizations_[std::string{session.organization_id()}];
+  session.router_position = static_cast<std::uint32_t>(organization.sessions.size());
+  organization.sessions.push_back(&session);
+  if (!session.device_id().empty()) {
+    organization.users[std::string{session.user_id()}].push_back(&session);
+  }
+  ++sessions_;
+}
+
+void EventRouter::detach(Session& session) {
+  const auto found = organizations_.find(session.organization_id());
+  assert(found != organizations_.end());
+  auto& organization = found->second;
+
+  auto& last = organization.sessions.back();
+  organization.sessions[session.router_position] = last;
+  last->router_position = session.router_position;
+  organization.sessions.pop_back();
+  --sessions_;
+
+  if (!session.device_id().empty()) {
+    const auto user = organization.users.find(session.user_id());
+    remove(user->second, session);
+    if (user->second.empty()) organization.users.erase(user);
+  }
+  if (const auto* subscription = session.subscription()) {
+    if (subscription->state == Subscription::State::loading) hear_by_membership(session);
+    for (const auto& realm_id : subscription->realms) leave(session, realm_id);
+  }
+  if (organization.sessions.empty()) organizations_.erase(found);
+}
+
+void EventRouter::hear_everything(Session& session) {
+  find(session.organization_id())->loading.push_back(&session);
+}
+
+void EventRouter::hear_by_membership(Session& session) {
+  remove(find(session.organization_id())->loading, session);
+}
+
+void EventRouter::join(Session& session, const Uuid& realm_id) {
+  find(session.organization_id())->realms[realm_id].push_back(&session);
+}
+
+void EventRouter::leave(Session& session, const Uuid& realm_id) {
+  auto& realms = find(session.organization_id())->realms;
+  const auto realm = realms.find(realm_id);
+  if (realm == realms.end()) return;
+  remove(realm->second, session);
+  if (realm->second.empty()) realms.erase(realm);
+}
+
+void EventRouter::route(const EventPointer& event) {
+  auto* organization = find(event->event().organization_id);
+  if (organization == nullptr) return;
+  for_each(organization->loading,
+           [&](Session& session) { session.on_event_while_loading(event); });
+  // The audience may end, and with its last session the organization goes.
+  const std::string_view id = event->event().organization_id;
+
+  std::visit(
+      [&](const auto& content) {
+        using Content = std::decay_t<decltype(content)>;
+        organization = find(id);
+        if (organization == nullptr) return;
+        if constexpr (std::is_same_v<Content, Pinged> ||
+                      std::is_same_v<Content, OrganizationExpired>) {
+          for_each(organization->sessions, [&](Session& session) { session.on_event(event); });
+        } else if constexpr (std::is_same_v<Content, MessageReceived>) {
+          route_to_users(*organization, content.recipient, event);
+        } else if constexpr (std::is_same_v<Content, InviteStatusChanged>) {
+          route_to_users(*organization, content.greeter, event);
+        } else if constexpr (std::is_same_v<Content, RealmRolesUpdated>) {
+          route_to_users(*organization, content.user, event);
+        } else if constexpr (std::is_same_v<Content, UserRevoked>) {
+          route_to_users(*organization, content.user_id, event);
+        } else {
+          static_assert(std::is_same_v<Content, RealmVlobsUpdated> ||
+                        std::is_same_v<Content, RealmMaintenance>);
+          route_to_members(*organization, content.realm_id, event);
+        }
+      },
+      event->event().content);
+}
+
+void EventRouter::end_subscribed() {
+  Audience audience;
+  for (auto& [id, organization] : organizations_) {
+    std::copy_if(organization.sessions.begin(), organization.sessions.end(),
+                 std::back_inserter(audience),
+                 [](const Session* session) { return session->subscribed(); });
+  }
+  for (auto* session : audience) session->end(CloseCode::normal);
+}
+
+EventRouter::Organization* EventRouter::find(std::string_view organization_id) {
+  const auto found = organizations_.find(organization_id);
+  return found == organizations_.end() ? nullptr : &found->second;
+}
+
+void EventRouter::remove(Audience& audience, const Session& session) {
+  const auto found = std::find(audience.begin(), audience.end(), &session);
+  if (found == audience.end()) return;
+  *found = audience.back();
+  audience.pop_back();
+}
+
+template <typename Act>
+void EventRouter::for_each(const Audience& audience, Act act) {
+  // Ending a session changes the audience; sessions themselves are destroyed in a later turn only.
+  assert(scratch_.empty());
+  scratch_ = audience;
+  for (auto* session : scratch_) act(*session);
+  scratch_.clear();
+}
+
+void EventRouter::route_to_users(Organization& organization, std::string_view user_id,
+                                 const EventPointer& event) {
+  const auto user = organization.users.find(user_id);
+  if (user == organization.users.end()) return;
+  for_each(user->second, [&](Session& session) { session.on_event(event); });
+}
+
+void EventRouter::route_to_members(Organization& organization, const Uuid& realm_id,
+                                   const EventPointer& event) {
+  const auto realm = organization.realms.find(realm_id);
+  if (realm == organization.realms.end()) return;
+  for_each(realm->second, [&](Session& session) { session.on_event(event); });
+}
+
+}  // namespace parsec::protocol

@@ -1,0 +1,204 @@
+#include "protocol/events.h"
+
+#include <span>
+#include <type_traits>
+
+#include "protocol/base64.h"
+#include "protocol/msgpack_reader.h"
+#include "protocol/reply.h"
+
+namespace parsec::protocol {
+
+namespace {
+
+/// The fields of a notification: taken by name, the first failure noted.
+class NotificationFields {
+ public:
+  explicit NotificationFields(msgpack::Value map) : map_(map) {}
+
+  std::string text(std::string_view name) {
+    const auto value = find(name, msgpack::Kind::str);
+    return value ? std::string{value->str()} : std::string{};
+  }
+  std::int64_t integer(std::string_view name) {
+    const auto value = find(name, msgpack::Kind::integer);
+    return value ? value->integer() : 0;
+  }
+  Uuid uuid(std::string_view name) {
+    const auto value = find(name, msgpack::Kind::uuid);
+    return value ? value->uuid() : Uuid{};
+  }
+  std::optional<Role> role(std::string_view name) {
+    const auto value = map_.find(name);
+    if (value && value->is_nil()) return std::nullopt;
+    const auto role = parse_role(text(name));
+    if (!role) note(name);
+    return role;
+  }
+  /// Empty: all fields were there.
+  const std::string& wrong() const { return wrong_; }
+
+ private:
+  std::optional<msgpack::Value> find(std::string_view name, msgpack::Kind kind) {
+    const auto value = map_.find(name);
+    if (value && value->kind() == kind) return value;
+    note(name);
+    return std::nullopt;
+  }
+  void note(std::string_view name) {
+    if (wrong_.empty()) wrong_ = name;
+  }
+
+  msgpack::Value map_;
+  std::string wrong_;
+};
+
+using ReadContent = Event::Content (*)(NotificationFields&);
+
+struct SignalSpec {
+  std::string_view name;
+  ReadContent read;  // null: nobody here listens to it
+};
+
+Event::Content read_maintenance(NotificationFields& fields, bool started) {
+  return RealmMaintenance{.author = fields.text("author"),
+                          .realm_id = fields.uuid("realm_id"),
+                          .encryption_revision = fields.integer("encryption_revision"),
+                          .started = started};
+}
+
+// In the order of the table of 6-events.md §6.2.
+constexpr SignalSpec signals[] = {
+    {"pinged",
+     [](NotificationFields& fields) -> Event::Content {
+       return Pinged{.author = fields.text("author"), .ping = fields.text("ping")};
+     }},
+    {"message.received",
+     [](NotificationFields& fields) -> Event::Content {
+       return MessageReceived{.author = fields.text("author"),
+                              .recipient = fields.text("recipient"),
+                              .index = fields.integer("index")};
+     }},
+    {"invite.status_changed",
+     [](NotificationFields& fields) -> Event::Content {
+       return InviteStatusChanged{.greeter = fields.text("greeter"),
+                                  .token = fields.uuid("token"),
+                                  .status = fields.text("status_str")};
+     }},
+    {"invite.conduit_updated", nullptr},
+    {"realm.roles_updated",
+     [](NotificationFields& fields) -> Event::Content {
+       return RealmRolesUpdated{.author = fields.text("author"),
+                                .realm_id = fields.uuid("realm_id"),
+                                .user = fields.text("user"),
+                                .role = fields.role("role_str")};
+     }},
+    {"realm.vlobs_updated",
+     [](NotificationFields& fields) -> Event::Content {
+       return RealmVlobsUpdated{.author = fields.text("author"),
+                                .realm_id = fields.uuid("realm_id"),
+                                .checkpoint = fields.integer("checkpoint"),
+                                .src_id = fields.uuid("src_id"),
+                                .src_version = fields.integer("src_version")};
+     }},
+    {"realm.maintenance_started",
+     [](NotificationFields& fields) { return read_maintenance(fields, true); }},
+    {"realm.maintenance_finished",
+     [](NotificationFields& fields) { return read_maintenance(fields, false); }},
+    {"user.created", nullptr},
+    {"user.revoked",
+     [](NotificationFields& fields) -> Event::Content {
+       return UserRevoked{.user_id = fields.text("user_id")};
+     }},
+    {"user.claimed", nullptr},
+    {"user.invitation.cancelled", nullptr},
+    {"device.created", nullptr},
+    {"device.claimed", nullptr},
+    {"device.invitation.cancelled", nullptr},
+    {"organization.expired",
+     [](NotificationFields&) -> Event::Content { return OrganizationExpired{}; }},
+};
+
+}  // namespace
+
+std::expected<std::optional<Event>, std::string> decode_notification(std::string_view payload) {
+  const auto bytes = base64_decode(payload);
+  if (!bytes) return std::unexpected("not base64");
+  const auto document = msgpack::parse(*bytes);
+  if (!document || document->kind() != msgpack::Kind::map) {
+    return std::unexpected("not a msgpack map");
+  }
+  NotificationFields fields{*document};
+  const auto signal = fields.text("__signal__");
+  for (const auto& spec : signals) {
+    if (spec.name != signal) continue;
+    if (spec.read == nullptr) return std::nullopt;
+    Event event{.organization_id = fields.text("organization_id"), .content = spec.read(fields)};
+    if (!fields.wrong().empty()) {
+      return std::unexpected(signal + " with a wrong or missing field " + fields.wrong());
+    }
+    return event;
+  }
+  return std::unexpected("unknown signal `" + signal.substr(0, 64) + "`");
+}
+
+namespace {
+
+void write(Reply& reply, std::string_view event) {
+  reply.key("status").str("ok");
+  reply.key("event").str(event);
+}
+
+struct ReplyWriter {
+  engine::OutputBuffer& out;
+
+  void operator()(const Pinged& content) {
+    Reply reply{out, 3, 0};
+    write(reply, "pinged");
+    reply.key("ping").str(content.ping);
+  }
+  void operator()(const MessageReceived& content) {
+    Reply reply{out, 3, 0};
+    write(reply, "message.received");
+    reply.key("index").integer(content.index);
+  }
+  void operator()(const InviteStatusChanged& content) {
+    Reply reply{out, 4, 0};
+    write(reply, "invite.status_changed");
+    reply.key("token").uuid(content.token);
+    reply.key("invitation_status").str(content.status);
+  }
+  void operator()(const RealmRolesUpdated& content) {
+    Reply reply{out, 4, 0};
+    write(reply, "realm.roles_updated");
+    reply.key("realm_id").uuid(content.realm_id);
+    auto& role = reply.key("role");
+    content.role ? role.str(name(*content.role)) : role.nil();
+  }
+  void operator()(const RealmVlobsUpdated& content) {
+    Reply reply{out, 6, 0};
+    write(reply, "realm.vlobs_updated");
+    reply.key("realm_id").uuid(content.realm_id);
+    reply.key("checkpoint").integer(content.checkpoint);
+    reply.key("src_id").uuid(content.src_id);
+    reply.key("src_version").integer(content.src_version);
+  }
+  void operator()(const RealmMaintenance& content) {
+    Reply reply{out, 4, 0};
+    write(reply, content.started ? "realm.maintenance_started" : "realm.maintenance_finished");
+    reply.key("realm_id").uuid(content.realm_id);
+    reply.key("encryption_revision").integer(content.encryption_revision);
+  }
+  // These end connections; no client is told of them.
+  void operator()(const UserRevoked&) {}
+  void operator()(const OrganizationExpired&) {}
+};
+
+}  // namespace
+
+Bytes SharedEvent::reply_message() const {
+  if (reply_.empty()) std::visit(ReplyWriter{reply_}, event_.content);
+  return reply_.bytes();
+}
+
+}  // namespace parsec::protocol

@@ -1,0 +1,138 @@
+#include "protocol/service.h"
+
+#include <cassert>
+#include <utility>
+
+#include "engine/log.h"
+
+namespace parsec::protocol {
+
+namespace {
+
+/// Items taken from each queue in a turn, so that none starves the sockets.
+constexpr int items_per_turn = 1024;
+
+}  // namespace
+
+Service::Service(const Settings& settings, engine::Transport& transport, db::Gateway& database,
+                 db::BlockStore& blocks, EventInbox& events)
+    : settings_(settings),
+      transport_(transport),
+      database_(database),
+      blocks_(blocks),
+      events_(events) {}
+
+Service::~Service() = default;
+
+void Service::on_open(engine::ConnectionId connection, std::string_view peer_address) {
+  if (connection.slot >= sessions_.size()) sessions_.resize(connection.slot + 1);
+  assert(sessions_[connection.slot] == nullptr);
+  sessions_[connection.slot] = std::make_unique<Session>(*this, connection);
+  log::info("connection {:x}: opened by {}", connection.packed(), peer_address);
+}
+
+void Service::on_data(engine::ConnectionId connection, std::span<std::byte> bytes) {
+  if (auto* session = find(connection)) session->on_data(bytes);
+}
+
+void Service::on_drained(engine::ConnectionId connection) {
+  if (auto* session = find(connection)) session->on_drained();
+}
+
+void Service::on_deadline(engine::ConnectionId connection) {
+  if (auto* session = find(connection)) session->on_deadline();
+}
+
+void Service::on_closed(engine::ConnectionId connection, engine::CloseReason reason) {
+  assert(find(connection) != nullptr);
+  log::info("connection {:x}: closed, {}", connection.packed(), engine::name(reason));
+  sessions_[connection.slot].reset();
+}
+
+bool Service::on_turn() {
+  bool more = drain_replies();
+  more |= drain_blocks();
+  more |= drain_events();
+  retry_waiting();
+  database_.flush();
+  blocks_.flush();
+  return more;
+}
+
+bool Service::has_work() const {
+  return database_.has_replies() || blocks_.has_completions() || !events_.empty();
+}
+
+void Service::on_shutdown() {
+  shutting_down_ = true;
+  for (auto& session : sessions_) {
+    if (session) session->on_shutdown();
+  }
+}
+
+Session* Service::find(engine::ConnectionId connection) {
+  if (connection.slot >= sessions_.size()) return nullptr;
+  auto* session = sessions_[connection.slot].get();
+  return session != nullptr && session->connection() == connection ? session : nullptr;
+}
+
+bool Service::drain_replies() {
+  for (int taken = 0; taken < items_per_turn; ++taken) {
+    auto* request = database_.next_reply();
+    if (request == nullptr) return false;
+    if (auto* session = find(engine::ConnectionId::unpacked(request->tag))) {
+      session->on_database_reply(request);
+    } else {
+      database_.release(request);
+    }
+  }
+  return true;
+}
+
+bool Service::drain_blocks() {
+  for (int taken = 0; taken < items_per_turn; ++taken) {
+    auto* job = blocks_.next_completion();
+    if (job == nullptr) return false;
+    if (auto* session = find(engine::ConnectionId::unpacked(job->tag))) {
+      session->on_block_reply(job);
+    } else {
+      blocks_.release(job);
+    }
+  }
+  return true;
+}
+
+bool Service::drain_events() {
+  InboxItem item;
+  for (int taken = 0; taken < items_per_turn; ++taken) {
+    if (!events_.next(item)) return false;
+    switch (item.kind) {
+      case InboxItem::Kind::event:
+        router_.route(EventPointer{item.event});
+        break;
+      case InboxItem::Kind::fence_kept:
+      case InboxItem::Kind::fence_broken:
+        if (auto* session = find(engine::ConnectionId::unpacked(item.token))) {
+          session->on_fence(item.kind == InboxItem::Kind::fence_kept);
+        }
+        break;
+      case InboxItem::Kind::gap:
+        log::warn("notifications may have been missed: closing the subscribed connections");
+        router_.end_subscribed();
+        break;
+    }
+  }
+  return true;
+}
+
+void Service::retry_waiting() {
+  // Each is asked once: who finds the ring full again puts itself back.
+  for (auto waiting = std::exchange(waiting_, {}); const auto connection : waiting) {
+    if (auto* session = find(connection)) session->on_database_capacity();
+  }
+  for (auto waiting = std::exchange(waiting_blocks_, {}); const auto connection : waiting) {
+    if (auto* session = find(connection)) session->on_block_capacity();
+  }
+}
+
+}  // namespace parsec::protocol

@@ -1,0 +1,293 @@
+#include "protocol/session.h"
+
+#include <cassert>
+#include <chrono>
+#include <utility>
+
+#include "engine/log.h"
+#include "protocol/commands/commands.h"
+#include "protocol/handshake.h"
+#include "protocol/msgpack_reader.h"
+#include "protocol/service.h"
+#include "protocol/utf8.h"
+
+namespace parsec::protocol {
+
+std::string_view name(ConnectionKind kind) {
+  switch (kind) {
+    case ConnectionKind::authenticated: return "authenticated";
+    case ConnectionKind::authenticated_v1: return "authenticated (API v1)";
+    case ConnectionKind::invited: return "invited";
+    case ConnectionKind::anonymous: return "anonymous";
+    case ConnectionKind::administration: return "administration";
+  }
+  return "?";
+}
+
+Session::Session(Service& service, engine::ConnectionId connection)
+    : service_(service), connection_(connection), opening_(std::make_unique<Opening>()) {
+  service_.transport().set_deadline(connection_, service_.settings().head_timeout);
+}
+
+Session::~Session() {
+  if (attached_) service_.router().detach(*this);
+  release_results();
+  if (call_ != nullptr) service_.database().release(call_);
+}
+
+DateTime Session::now() const {
+  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+  return {std::chrono::duration_cast<std::chrono::microseconds>(since_epoch).count()};
+}
+
+engine::OutputBuffer& Session::output() { return service_.transport().output(connection_); }
+
+// --- Bytes and frames
+
+void Session::on_data(std::span<std::byte> bytes) {
+  while (!bytes.empty() && phase_ != Phase::closing) {
+    if (phase_ == Phase::http) {
+      read_http(bytes);
+    } else {
+      read_frames(bytes);
+    }
+  }
+  trim_inbound();
+}
+
+void Session::read_frames(std::span<std::byte>& input) {
+  while (phase_ != Phase::closing) {
+    const auto part = frames_.next(input);
+    if (!part) {
+      log::info("connection {:x}: {}", connection_.packed(), websocket::name(part.error()));
+      return end(CloseCode::protocol_error);
+    }
+    if (!*part) return;
+    read_part(**part);
+  }
+}
+
+void Session::read_part(const websocket::FramePart& part) {
+  using websocket::Opcode;
+  if (part.opcode == Opcode::close || part.opcode == Opcode::ping || part.opcode == Opcode::pong) {
+    return read_control(part);
+  }
+  if (part.first && part.opcode != Opcode::continuation) {
+    message_is_text_ = part.opcode == Opcode::text;
+    if (part.last && part.fin) {
+      if (part.payload.size() > service_.settings().max_message_bytes) {
+        return end(CloseCode::too_big);
+      }
+      return on_message(part.payload, message_is_text_);
+    }
+  }
+  auto& message = inbound().message;
+  const auto limit = service_.settings().max_message_bytes;
+  // The announced size counts at the first part already: no use in taking what will be refused.
+  if (part.frame_size > limit || message.size() + part.payload.size() > limit) {
+    return end(CloseCode::too_big);
+  }
+  message.insert(message.end(), part.payload.begin(), part.payload.end());
+  if (part.last && part.fin) {
+    auto whole = std::exchange(message, {});
+    on_message(whole, message_is_text_);
+  }
+}
+
+void Session::read_control(const websocket::FramePart& part) {
+  switch (part.opcode) {
+    case websocket::Opcode::ping:
+      websocket::write_frame(output(), websocket::Opcode::pong, part.payload);
+      return;
+    case websocket::Opcode::close: {
+      const auto close = websocket::parse_close(part.payload);
+      if (!close.valid) return end(static_cast<CloseCode>(close.code));
+      return end(CloseCode::normal);
+    }
+    default:
+      return;  // an unasked Pong has no effect
+  }
+}
+
+void Session::on_message(std::span<std::byte> message, bool is_text) {
+  if (is_text && !is_utf8(as_text(message))) return end(CloseCode::invalid_text);
+  cancel_long_poll();
+  if (!busy() && (!inbound_ || inbound_->waiting.empty())) return handle_message(message, is_text);
+
+  auto& in = inbound();
+  in.waiting.push_back({{message.begin(), message.end()}, is_text});
+  in.waiting_bytes += message.size();
+  if (in.waiting_bytes > service_.settings().max_waiting_bytes ||
+      in.waiting.size() > service_.settings().max_waiting_requests) {
+    reading_paused_ = true;
+    service_.transport().pause_reading(connection_);
+  }
+}
+
+void Session::cancel_long_poll() {
+  if (awaiting_ != Awaiting::event) return;
+  log::info("connection {:x}: {} cancelled by the next request", connection_.packed(),
+            spec_->name);
+  command_.reset();
+  after_command();
+}
+
+Session::Inbound& Session::inbound() {
+  if (!inbound_) inbound_ = std::make_unique<Inbound>();
+  return *inbound_;
+}
+
+void Session::trim_inbound() {
+  if (inbound_ && inbound_->empty()) inbound_.reset();
+}
+
+// --- Requests
+
+void Session::handle_message(Bytes message, bool is_text) {
+  if (is_text) return refuse_format();
+  if (phase_ == Phase::handshake) return run_command(handshake(*this, message), nullptr);
+  handle_request(message);
+}
+
+void Session::handle_request(Bytes message) {
+  const auto document = msgpack::parse(message);
+  if (!document || document->kind() != msgpack::Kind::map) return refuse_format();
+
+  const auto cmd = document->find("cmd");
+  const auto* spec = cmd && cmd->kind() == msgpack::Kind::str
+                         ? find_command(identity_.kind, cmd->str())
+                         : nullptr;
+  if (spec == nullptr) return reply_error("unknown_command", "Unknown command");
+  log::debug("connection {:x}: {} request of {} bytes", connection_.packed(), spec->name,
+             message.size());
+  run_command(spec->run(*this, Fields{*document}), spec);
+}
+
+void Session::refuse_format() {
+  reply_error("invalid_msg_format", "Invalid message format");
+  end(CloseCode::normal);
+}
+
+void Session::run_command(Command command, const CommandSpec* spec) {
+  assert(!command_);
+  command_ = std::move(command);
+  spec_ = spec;
+  resume_command();
+}
+
+void Session::resume_command() {
+  assert(command_ && !running_);
+  awaiting_ = Awaiting::nothing;
+  running_ = true;
+  command_.resume();
+  running_ = false;
+  if (phase_ == Phase::closing || command_.done()) {
+    command_.reset();
+    after_command();
+  }
+}
+
+void Session::continue_command() {
+  resume_command();
+  serve_waiting();
+}
+
+void Session::after_command() {
+  awaiting_ = Awaiting::nothing;
+  spec_ = nullptr;
+  release_results();
+  const auto& transport = service_.transport();
+  if (phase_ != Phase::closing &&
+      transport.pending_output(connection_) > service_.settings().output_high_water) {
+    output_blocked_ = true;  // until on_drained
+  }
+}
+
+void Session::serve_waiting() {
+  if (!inbound_) return;
+  auto& waiting = inbound_->waiting;
+  std::size_t served = 0;
+  while (served < waiting.size() && phase_ != Phase::closing) {
+    cancel_long_poll();
+    if (busy()) break;
+    const auto request = std::move(waiting[served++]);
+    inbound_->waiting_bytes -= request.bytes.size();
+    handle_message(request.bytes, request.is_text);
+  }
+  waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(served));
+  if (waiting.empty() && reading_paused_ && phase_ != Phase::closing) {
+    reading_paused_ = false;
+    service_.transport().resume_reading(connection_);
+  }
+  trim_inbound();
+}
+
+void Session::on_drained() {
+  output_blocked_ = false;
+  serve_waiting();
+}
+
+void Session::on_deadline() {
+  log::info("connection {:x}: too slow ({})", connection_.packed(),
+            phase_ == Phase::http ? "request head" : "handshake");
+  if (phase_ == Phase::http) return service_.transport().close(connection_, engine::CloseMode::abort);
+  end(CloseCode::normal);
+}
+
+void Session::on_shutdown() { end(CloseCode::normal); }
+
+void Session::end(CloseCode code) {
+  if (phase_ == Phase::closing) return;
+  if (phase_ != Phase::http) websocket::write_close(output(), static_cast<std::uint16_t>(code));
+  service_.transport().close(connection_, engine::CloseMode::after_flush);
+  phase_ = Phase::closing;
+  if (attached_) service_.router().detach(*this);
+  attached_ = false;
+  subscription_.reset();
+  if (!running_) {
+    command_.reset();
+    after_command();
+  }
+}
+
+// --- Replies
+
+Reply Session::reply_ok(std::uint32_t fields, std::size_t size_hint) {
+  log_reply("ok");
+  Reply reply{output(), 1 + fields, size_hint};
+  reply.key("status").str("ok");
+  return reply;
+}
+
+void Session::reply_error(std::string_view status, std::string_view reason) {
+  log_reply(status);
+  Reply reply{output(), reason.empty() ? 1u : 2u, 0};
+  reply.key("status").str(status);
+  if (!reason.empty()) reply.key("reason").str(reason);
+}
+
+void Session::reply_bad_message(const Fields& fields) {
+  log_reply("bad_message");
+  Reply reply{output(), 3, 0};
+  reply.key("status").str("bad_message");
+  fields.write_errors(reply.key("errors"));
+  reply.key("reason").str("Invalid message.");
+}
+
+void Session::reply_invalid_certification(const CertificateError& error) {
+  reply_error("invalid_certification", "Invalid certification data (" + error.detail + ").");
+}
+
+void Session::reply_event(const SharedEvent& event) {
+  log_reply("ok");
+  output().append(event.reply_message());
+}
+
+void Session::log_reply(std::string_view status) const {
+  if (!log::info_enabled()) return;
+  log::info("connection {:x}: organization={} device={} cmd={} status={}", connection_.packed(),
+            identity_.organization_id, identity_.device_id,
+            spec_ == nullptr ? std::string_view{"?"} : spec_->name, status);
+}
+
+}  // namespace parsec::protocol
