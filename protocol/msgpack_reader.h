@@ -12,7 +12,7 @@
 
 namespace parsec::msgpack {
 
-/// Limits while decoding, 1-transport.md §1.3; depth is our own bound.
+/// Limits while decoding, 1-transport.md §1.3; depth is our own bound (128 at most).
 struct Limits {
   std::uint32_t str_bytes = 1'048'576;
   std::uint32_t bin_bytes = 1'048'576;
@@ -30,7 +30,7 @@ enum class Kind : std::uint8_t {
 /// message it views.
 class Value {
  public:
-  Value() = default;
+  Value() = default;  // nil
 
   Kind kind() const;
   bool is_nil() const { return kind() == Kind::nil; }
@@ -82,7 +82,9 @@ class Value {
  private:
   friend std::optional<Value> parse(Bytes, const Limits&);
   explicit Value(const std::byte* at) : at_(at) {}
-  const std::byte* at_ = nullptr;
+
+  static constexpr std::byte nil_document{0xC0};
+  const std::byte* at_ = &nil_document;
 };
 
 struct Value::Entry {
