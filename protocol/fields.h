@@ -85,8 +85,31 @@ struct Key {  // public key or verify key: 32 bytes
   using value_type = Bytes;
   static std::optional<value_type> read(msgpack::Value value, std::string& message);
 };
-struct Role {  // see protocol/identifiers.h
-  using value_type = parsec::protocol::Role;
+
+/// The message of a value that is not of its enum.
+std::string bad_enum_message(msgpack::Value value);
+
+/// `Enum<parse_role>`: parse turns the string into an optional enumerator.
+template <auto parse>
+struct Enum {
+  using value_type = typename decltype(parse(std::string_view{}))::value_type;
+  static std::optional<value_type> read(msgpack::Value value, std::string& message) {
+    if (value.kind() == msgpack::Kind::str) {
+      if (auto found = parse(value.str())) return found;
+    }
+    message = bad_enum_message(value);
+    return std::nullopt;
+  }
+};
+using Role = Enum<parse_role>;
+using Profile = Enum<parse_profile>;
+
+/// `[email, label]`, checked.
+struct HumanHandle {
+  struct value_type {
+    std::string_view email;
+    std::string_view label;
+  };
   static std::optional<value_type> read(msgpack::Value value, std::string& message);
 };
 
@@ -140,20 +163,54 @@ class Fields {
     return optional_not_null<Type>(name, options...).value_or(otherwise);
   }
 
+  /// A list of maps: calls read_item(Fields&) for each, and notes what failed by index, then by
+  /// field name. Absent, null, or no list: noted as for every field.
+  template <typename ReadItem>
+  void required_maps(std::string_view name, ReadItem read_item) {
+    const auto list = required<field::List>(name);
+    if (list.is_nil()) return;
+    auto items = list.items();
+    for (std::uint32_t index = 0; auto value = items.next(); ++index) {
+      const bool is_map = value->kind() == msgpack::Kind::map;
+      Fields item{is_map ? *value : msgpack::Value{}};
+      if (is_map) {
+        read_item(item);
+      } else {
+        item.fail("_schema", not_a_map);
+      }
+      if (!item.valid()) fail_item(name, index, std::move(item));
+    }
+  }
+
   bool valid() const { return errors_.empty(); }
   msgpack::Value map() const { return map_; }
 
-  void fail(std::string_view name, std::string_view message) {
-    errors_.emplace_back(name, message);
-  }
+  void fail(std::string_view name, std::string_view message);
+  void fail_item(std::string_view list, std::uint32_t index, Fields&& item);
 
-  /// The `errors` map: {field: [message, …]}, in the order in which they were noted.
-  void write_errors(msgpack::Writer& writer) const;
+  /// The `errors` map, in the order in which they were noted: {field: [message, …]}, and for a
+  /// list of maps {field: {index: {field: [message, …]}}}.
+  void write_errors(msgpack::Writer& writer) const { write(errors_, writer); }
+
+  /// `<field>: <message>` of the first error: for texts that people read.
+  std::string first_error() const;
 
   static constexpr std::string_view missing = "Missing data for required field.";
   static constexpr std::string_view null = "Field may not be null.";
+  static constexpr std::string_view not_a_map = "Not a valid mapping type.";
+  /// Of one list; what is beyond is not told, so that a reply is never far longer than its request.
+  static constexpr std::size_t max_failed_items = 1000;
 
  private:
+  struct Error {
+    std::string name;
+    std::vector<std::string> messages;
+    std::vector<std::pair<std::uint32_t, std::vector<Error>>> items;  // instead of messages
+  };
+
+  Error& error_of(std::string_view name);
+  static void write(const std::vector<Error>& errors, msgpack::Writer& writer);
+
   template <typename Type, typename... Options>
   std::optional<typename Type::value_type> read(std::string_view name, msgpack::Value value,
                                                 Options... options) {
@@ -164,7 +221,7 @@ class Fields {
   }
 
   msgpack::Value map_;
-  std::vector<std::pair<std::string, std::string>> errors_;  // empty, so free, on the good path
+  std::vector<Error> errors_;  // empty, so free, on the good path
 };
 
 }  // namespace parsec::protocol
