@@ -60,15 +60,21 @@ template <typename Certificate>
 std::expected<Certificate, CertificateError> verify_and_load(
     Bytes certificate, const VerifyKey& key, std::optional<std::string_view> expected_author);
 
-/// Same content, but for the human handle, which is compared by email ("redacted" pairs leave it
-/// out of one side): profile, keys, IDs, author and timestamp.
+/// The content of a certificate without a look at its signature: of one that was verified before it
+/// was stored.
+template <typename Certificate>
+std::expected<Certificate, CertificateError> unverified_load(Bytes certificate);
+
+/// Same author, timestamp, ID, key and profile. What a redacted certificate leaves out (human
+/// handle, label) is not compared: that it is absent there is a check of its own.
 bool same_but_redacted(const UserCertificate& plain, const UserCertificate& redacted);
 bool same_but_redacted(const DeviceCertificate& plain, const DeviceCertificate& redacted);
 
 /// |timestamp − now| < 30 minutes (3-types.md §3.4).
 bool in_the_ballpark(DateTime timestamp, DateTime now);
 
-/// `signed_message` is signature ‖ message: the message, if `key` signed it.
+/// `signed_message` is signature ‖ message (libsodium's combined mode): the message, a view of it,
+/// if `key` signed it.
 std::optional<Bytes> verify_signed(Bytes signed_message, const VerifyKey& key);
 
 }  // namespace parsec::protocol
