@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -30,16 +31,16 @@ enum class Opcode : std::uint8_t {
 /// A part of a frame that has arrived: payload already unmasked. A data frame may come in many
 /// parts; a control frame always comes whole.
 struct FramePart {
-  Opcode opcode;         // of the frame; continuation frames say so
-  bool fin;              // of the frame
-  bool first;            // first part of its frame
-  bool last;             // last part of its frame
+  Opcode opcode;  // of the frame; continuation frames say so
+  bool fin;       // of the frame
+  bool first;     // first part of its frame
+  bool last;      // last part of its frame
   std::uint64_t frame_size;
   std::span<std::byte> payload;
 };
 
 enum class Violation : std::uint8_t {
-  unmasked,          // or masked, on the client's side
+  unmasked,  // or masked, on the client's side
   reserved_bit,
   unknown_opcode,
   fragmented_control,
@@ -56,26 +57,35 @@ enum class Role : std::uint8_t { server, client };
 /// is held (on the heap) until it is whole.
 class FrameReader {
  public:
-  explicit FrameReader(Role role = Role::server) : role_(role) {}
+  explicit FrameReader(Role role = Role::server) : client_(role == Role::client) {}
 
   /// Takes bytes from the front of `input` (which shrinks) until a part is found. nullopt: all
-  /// input was taken and no part is complete. A single-part data frame is a view of `input`.
+  /// input was taken and no part is complete. A data frame's part is a view of `input`, a control
+  /// frame's is valid until the next call. After a violation the stream cannot be read further.
   std::expected<std::optional<FramePart>, Violation> next(std::span<std::byte>& input);
 
   /// True between the frames of a fragmented message, or inside a frame.
-  bool inside_message() const;
+  bool inside_message() const { return message_open_ || head_size_ > 0; }
 
  private:
-  std::expected<bool, Violation> take_head(std::span<std::byte>& input);
+  using Part = std::optional<FramePart>;
+  using ControlPayload = std::array<std::byte, 125>;
 
-  std::array<std::byte, 14> head_{};
+  std::expected<bool, Violation> take_head(std::span<std::byte>& input);
+  std::optional<Violation> start_frame();
+  std::size_t head_bytes_wanted() const;
+  std::uint64_t frame_size() const;
+  Part take_data(std::span<std::byte>& input);
+  Part take_control(std::span<std::byte>& input);
+  FramePart part(std::span<std::byte> payload, bool first, bool last) const;
+
+  std::array<std::byte, 14> head_{};  // of the current frame, as far as it came
   std::uint8_t head_size_ = 0;
-  Role role_;
-  bool message_open_ = false;  // a data frame without FIN came, its continuation is awaited
-  bool in_frame_ = false;
-  std::uint64_t left_ = 0;  // payload bytes of the current frame still to come
-  std::array<std::byte, 4> mask_{};
-  std::string control_;  // pieces of a control frame
+  bool client_ : 1;
+  bool message_open_ : 1 = false;  // a data frame without FIN came, its continuation is awaited
+  bool in_frame_ : 1 = false;      // the head is whole and valid
+  std::uint64_t left_ = 0;         // payload bytes of the current frame still to come
+  std::unique_ptr<ControlPayload> control_;  // of a control frame that came in pieces
 };
 
 /// Close frame payload: code and reason. A violation of RFC 6455 §5.5.1/§7.4 (one byte, a code
