@@ -32,8 +32,8 @@ enum class Access : std::uint8_t {
 /// A stored function as C++ knows it. Instances are constants with static storage duration,
 /// defined beside their typed signature in db/functions/; their address identifies them.
 struct Function {
-  const char* name;     // also the name of the prepared statement
-  const char* sql;      // e.g. "SELECT * FROM parsec_ext.vlob_read($1,$2,$3,$4,$5,$6)"
+  const char* name;  // also the name of the prepared statement
+  const char* sql;   // e.g. "SELECT * FROM parsec_ext.vlob_read($1,$2,$3,$4,$5,$6)"
   int parameter_count;
   Access access;
 };
@@ -44,6 +44,16 @@ enum class Outcome : std::uint8_t {
   unknown,      // a write whose commit is unknown: the connection to the database was lost
   failed,       // the database refused it (a bug, or bad input that only it can see): see sqlstate
 };
+
+constexpr std::string_view name(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::ok: return "ok";
+    case Outcome::unavailable: return "database unavailable";
+    case Outcome::unknown: return "commit unknown";
+    case Outcome::failed: return "refused by the database";
+  }
+  return "?";
+}
 
 /// Rows of a result, in binary. Views into memory of the Request that holds it.
 ///
@@ -114,7 +124,7 @@ class Request {
   // --- Set by the worker
 
   Outcome outcome = Outcome::unavailable;
-  char sqlstate[6] = {};  // of Outcome::failed
+  char sqlstate[6] = {};        // of Outcome::failed
   pg_result* result = nullptr;  // owned
 
   Rows rows() const { return Rows{result}; }

@@ -144,48 +144,46 @@ std::expected<std::optional<Event>, std::string> decode_notification(std::string
 
 namespace {
 
-void write(Reply& reply, std::string_view event) {
-  reply.key("status").str("ok");
-  reply.key("event").str(event);
-}
+/// The reply of events_listen: the event's name, then its own fields.
+struct EventReply : Reply {
+  EventReply(engine::OutputBuffer& out, std::string_view event, std::uint32_t fields)
+      : Reply(out, "ok", 1 + fields) {
+    key("event").str(event);
+  }
+};
 
 struct ReplyWriter {
   engine::OutputBuffer& out;
 
   void operator()(const Pinged& content) {
-    Reply reply{out, 3, 0};
-    write(reply, "pinged");
+    EventReply reply{out, "pinged", 1};
     reply.key("ping").str(content.ping);
   }
   void operator()(const MessageReceived& content) {
-    Reply reply{out, 3, 0};
-    write(reply, "message.received");
+    EventReply reply{out, "message.received", 1};
     reply.key("index").integer(content.index);
   }
   void operator()(const InviteStatusChanged& content) {
-    Reply reply{out, 4, 0};
-    write(reply, "invite.status_changed");
+    EventReply reply{out, "invite.status_changed", 2};
     reply.key("token").uuid(content.token);
     reply.key("invitation_status").str(content.status);
   }
   void operator()(const RealmRolesUpdated& content) {
-    Reply reply{out, 4, 0};
-    write(reply, "realm.roles_updated");
+    EventReply reply{out, "realm.roles_updated", 2};
     reply.key("realm_id").uuid(content.realm_id);
     auto& role = reply.key("role");
     content.role ? role.str(name(*content.role)) : role.nil();
   }
   void operator()(const RealmVlobsUpdated& content) {
-    Reply reply{out, 6, 0};
-    write(reply, "realm.vlobs_updated");
+    EventReply reply{out, "realm.vlobs_updated", 4};
     reply.key("realm_id").uuid(content.realm_id);
     reply.key("checkpoint").integer(content.checkpoint);
     reply.key("src_id").uuid(content.src_id);
     reply.key("src_version").integer(content.src_version);
   }
   void operator()(const RealmMaintenance& content) {
-    Reply reply{out, 4, 0};
-    write(reply, content.started ? "realm.maintenance_started" : "realm.maintenance_finished");
+    EventReply reply{
+        out, content.started ? "realm.maintenance_started" : "realm.maintenance_finished", 2};
     reply.key("realm_id").uuid(content.realm_id);
     reply.key("encryption_revision").integer(content.encryption_revision);
   }

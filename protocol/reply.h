@@ -14,10 +14,12 @@ namespace parsec::protocol {
 
 class Reply {
  public:
-  /// entries: of the map, all of them. size_hint: see websocket::MessageWriter.
-  Reply(engine::OutputBuffer& out, std::uint32_t entries, std::size_t size_hint)
+  /// fields: how many entries follow beside `status`. size_hint: see websocket::MessageWriter.
+  Reply(engine::OutputBuffer& out, std::string_view status, std::uint32_t fields,
+        std::size_t size_hint = 0)
       : message_(out, size_hint), writer_(out) {
-    writer_.map(entries);
+    writer_.map(1 + fields);
+    key("status").str(status);
   }
 
   /// The next key; write its value with the writer that is returned.

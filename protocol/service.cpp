@@ -80,6 +80,7 @@ bool Service::drain_replies() {
   for (int taken = 0; taken < items_per_turn; ++taken) {
     auto* request = database_.next_reply();
     if (request == nullptr) return false;
+    if (blocks_.take_reply(request)) continue;
     if (auto* session = find(engine::ConnectionId::unpacked(request->tag))) {
       session->on_database_reply(request);
     } else {

@@ -254,22 +254,18 @@ void Session::end(CloseCode code) {
 
 Reply Session::reply_ok(std::uint32_t fields, std::size_t size_hint) {
   log_reply("ok");
-  Reply reply{output(), 1 + fields, size_hint};
-  reply.key("status").str("ok");
-  return reply;
+  return Reply{output(), "ok", fields, size_hint};
 }
 
 void Session::reply_error(std::string_view status, std::string_view reason) {
   log_reply(status);
-  Reply reply{output(), reason.empty() ? 1u : 2u, 0};
-  reply.key("status").str(status);
+  Reply reply{output(), status, reason.empty() ? 0u : 1u};
   if (!reason.empty()) reply.key("reason").str(reason);
 }
 
 void Session::reply_bad_message(const Fields& fields) {
   log_reply("bad_message");
-  Reply reply{output(), 3, 0};
-  reply.key("status").str("bad_message");
+  Reply reply{output(), "bad_message", 2};
   fields.write_errors(reply.key("errors"));
   reply.key("reason").str("Invalid message.");
 }
