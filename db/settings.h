@@ -1,0 +1,82 @@
+// Every number of the data layer, with the relations they must keep. Defaults fit one machine that
+// also runs PostgreSQL.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "db/target.h"
+
+namespace parsec::db {
+
+using std::chrono::milliseconds;
+
+/// How one connection of a worker batches and gives up.
+struct LaneLimits {
+  /// One transaction of shared writes, or one batch of reads. More would only make the unlucky
+  /// ones wait longer: 64 statements already hide the cost of the commit.
+  std::size_t segment_requests = 64;
+  std::size_t segment_bytes = std::size_t{1} << 20;
+
+  /// Serialization failures, deadlocks and unique violations of one request.
+  unsigned retries = 5;
+  /// How often a read follows a lost connection to the next one.
+  unsigned read_resends = 3;
+
+  /// A request waits for a lost connection at most so long, …
+  milliseconds unavailable_after{2000};
+  /// … a read that was already sent once at most so long, counted from its submission, …
+  milliseconds resent_read_age{5000};
+  /// … and one that waits behind a connection that works but does not answer so long.
+  milliseconds queue_age{15000};
+  /// Without a byte from PostgreSQL for so long while it owes an answer, the connection is given
+  /// up. Longer than statement_timeout, which ends what merely takes long.
+  milliseconds silence{45000};
+};
+
+struct SessionLimits {
+  milliseconds connect_timeout{5000};  // of one host; connect_timeout of the URL beats it
+  milliseconds lock_timeout{10000};
+  milliseconds statement_timeout{30000};
+};
+
+struct Settings {
+  Target target;
+
+  std::uint32_t shards = 1;
+  std::uint32_t workers = 1;
+
+  /// All connections of the process, the listener's included. `min` are opened at start, the
+  /// others when there is work for them.
+  std::uint32_t min_connections = 5;
+  std::uint32_t max_connections = 7;
+
+  /// Attempts of the first connection, 0: without end; and the pause between them.
+  std::uint32_t first_tries_number = 1;
+  milliseconds first_tries_sleep{1000};
+
+  /// Start although the schema is newer than this program.
+  bool allow_newer_schema = false;
+
+  std::string application_name = "parsec";
+
+  /// Requests of one shard that one worker may hold, a power of two: the size of the rings
+  /// between them, and what submit() refuses beyond.
+  std::uint32_t outstanding_requests = 1024;
+  /// Parameter bytes of the same.
+  std::size_t outstanding_bytes = std::size_t{64} << 20;
+
+  LaneLimits lane;
+  SessionLimits session;
+
+  /// stop() lets requests finish so long.
+  milliseconds stop_grace{3000};
+};
+
+static_assert(LaneLimits{}.silence > SessionLimits{}.statement_timeout);
+static_assert(SessionLimits{}.statement_timeout > SessionLimits{}.lock_timeout);
+static_assert(LaneLimits{}.resent_read_age > LaneLimits{}.unavailable_after);
+
+}  // namespace parsec::db
