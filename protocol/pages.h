@@ -1,0 +1,42 @@
+// What the port says to browsers and mail programs (server.md §2): the front page and its assets,
+// redirections to parsec:// links, and "not found".
+//
+// A function of the request and the configuration. Constant once made: shared by all shards.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "db/types.h"
+#include "engine/output_buffer.h"
+#include "protocol/address.h"
+#include "protocol/http_request.h"
+#include "protocol/http_response.h"
+
+namespace parsec::protocol {
+
+class Pages {
+ public:
+  /// server: what the header of that name says. Without an address there is nothing to redirect to.
+  Pages(std::optional<BackendAddress> backend_address, std::string server)
+      : backend_address_(std::move(backend_address)), server_(std::move(server)) {}
+
+  /// Answers a request that is no valid upgrade. The connection ends behind the answer unless
+  /// request.keep_alive; otherwise request.content_length bytes are to be skipped.
+  void answer(engine::OutputBuffer& out, const http::Request& request, DateTime now) const;
+
+  /// Refuses what is no valid request (400, 411, 426, 431). The connection ends behind it.
+  void refuse(engine::OutputBuffer& out, int status, DateTime now) const;
+
+  /// The answer to the request itself, as GET.
+  http::Response respond(const http::Request& request) const;
+
+ private:
+  http::Response redirect(std::string_view path, std::string_view query) const;
+
+  std::optional<BackendAddress> backend_address_;
+  std::string server_;
+};
+
+}  // namespace parsec::protocol
