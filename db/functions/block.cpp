@@ -1,0 +1,92 @@
+// See block.h. The order of parameters is that of db/sql/functions/block.sql.
+#include "db/functions/block.h"
+
+#include "db/functions/route.h"
+
+namespace parsec::db::functions {
+
+const Function block_create_check_function{
+    .name = "block_create_check",
+    .sql = "SELECT * FROM parsec_ext.block_create_check($1,$2,$3,$4)",
+    .parameter_count = 4,
+    .access = Access::read,
+};
+
+void block_create_check(Request& call, Author author, const Uuid& realm_id, const Uuid& block_id) {
+  call.function = &block_create_check_function;
+  call.route = route_of(author.organization_id, realm_id);
+  call.text(author.organization_id).text(author.device_id).uuid(realm_id).uuid(block_id);
+}
+
+namespace {
+constexpr const char* block_create_sql = "SELECT * FROM parsec_ext.block_create($1,$2,$3,$4,$5,$6)";
+}
+
+const Function block_create_function{
+    .name = "block_create",
+    .sql = block_create_sql,
+    .parameter_count = 6,
+    .access = Access::shared_write,
+};
+const Function block_create_alone_function{
+    .name = "block_create_alone",
+    .sql = block_create_sql,
+    .parameter_count = 6,
+    .access = Access::solo_write,
+};
+
+void block_create(Request& call, Author author, const Uuid& realm_id, const Uuid& block_id,
+                  std::int32_t size_bytes, Transaction transaction) {
+  const bool alone = transaction == Transaction::alone;
+  call.function = alone ? &block_create_alone_function : &block_create_function;
+  call.route = route_of(author.organization_id, realm_id);
+  call.text(author.organization_id)
+      .text(author.device_id)
+      .uuid(realm_id)
+      .uuid(block_id)
+      .int4(size_bytes)
+      .boolean(alone);
+}
+
+const Function block_read_function{
+    .name = "block_read",
+    .sql = "SELECT * FROM parsec_ext.block_read($1,$2,$3)",
+    .parameter_count = 3,
+    .access = Access::read,
+};
+
+void block_read(Request& call, Author author, const Uuid& block_id) {
+  call.function = &block_read_function;
+  call.route = route_of(author.organization_id, block_id);
+  call.text(author.organization_id).text(author.device_id).uuid(block_id);
+}
+
+// Large, and waits for whoever stores the same block: a transaction of its own.
+const Function block_data_create_function{
+    .name = "block_data_create",
+    .sql = "SELECT * FROM parsec_ext.block_data_create($1,$2,$3)",
+    .parameter_count = 3,
+    .access = Access::solo_write,
+};
+
+void block_data_create(Request& call, std::string_view organization_id, const Uuid& block_id,
+                       Bytes data) {
+  call.function = &block_data_create_function;
+  call.route = route_of(organization_id, block_id);
+  call.text(organization_id).uuid(block_id).bytes(data);
+}
+
+const Function block_data_read_function{
+    .name = "block_data_read",
+    .sql = "SELECT * FROM parsec_ext.block_data_read($1,$2)",
+    .parameter_count = 2,
+    .access = Access::read,
+};
+
+void block_data_read(Request& call, std::string_view organization_id, const Uuid& block_id) {
+  call.function = &block_data_read_function;
+  call.route = route_of(organization_id, block_id);
+  call.text(organization_id).uuid(block_id);
+}
+
+}  // namespace parsec::db::functions

@@ -1,0 +1,41 @@
+// Typed calls of db/sql/functions/block.sql: each sets function, route and parameters of a Request.
+#pragma once
+
+#include <cstdint>
+
+#include "db/functions/author.h"
+#include "db/functions/vlob.h"
+#include "db/request.h"
+
+namespace parsec::db::functions {
+
+extern const Function block_create_check_function;
+extern const Function block_create_function;
+extern const Function block_create_alone_function;
+extern const Function block_read_function;
+extern const Function block_data_create_function;
+extern const Function block_data_read_function;
+
+/// status: realm_not_found, in_maintenance, not_allowed, already_exists.
+void block_create_check(Request& call, Author author, const Uuid& realm_id, const Uuid& block_id);
+
+/// The data is stored. status: as of block_create_check, and busy (see Transaction).
+void block_create(Request& call, Author author, const Uuid& realm_id, const Uuid& block_id,
+                  std::int32_t size_bytes, Transaction transaction);
+
+/// status: block_not_found, in_maintenance, not_allowed.
+void block_read(Request& call, Author author, const Uuid& block_id);
+
+// --- The block store POSTGRESQL
+
+/// A block that is there already stays as it is.
+void block_data_create(Request& call, std::string_view organization_id, const Uuid& block_id,
+                       Bytes data);
+
+struct BlockDataColumns {
+  static constexpr int data = 1;
+};
+/// status: not_found.
+void block_data_read(Request& call, std::string_view organization_id, const Uuid& block_id);
+
+}  // namespace parsec::db::functions

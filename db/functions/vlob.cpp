@@ -1,0 +1,110 @@
+// See vlob.h. The order of parameters is that of db/sql/functions/vlob.sql.
+#include "db/functions/vlob.h"
+
+#include "db/functions/route.h"
+
+namespace parsec::db::functions {
+
+namespace {
+constexpr const char* vlob_create_sql =
+    "SELECT * FROM parsec_ext.vlob_create($1,$2,$3,$4,$5,$6,$7,$8,$9)";
+}
+
+const Function vlob_create_function{
+    .name = "vlob_create",
+    .sql = vlob_create_sql,
+    .parameter_count = 9,
+    .access = Access::shared_write,
+};
+const Function vlob_create_alone_function{
+    .name = "vlob_create_alone",
+    .sql = vlob_create_sql,
+    .parameter_count = 9,
+    .access = Access::solo_write,
+};
+
+void vlob_create(Request& call, Author author, const Uuid& realm_id, const VlobVersion& version,
+                 Bytes notification, Transaction transaction) {
+  const bool alone = transaction == Transaction::alone;
+  call.function = alone ? &vlob_create_alone_function : &vlob_create_function;
+  call.route = route_of(author.organization_id, realm_id);
+  call.text(author.organization_id)
+      .text(author.device_id)
+      .uuid(realm_id)
+      .int8(version.encryption_revision)
+      .uuid(version.vlob_id)
+      .datetime(version.created_on)
+      .bytes(version.blob)
+      .bytes(notification)
+      .boolean(alone);
+}
+
+const Function vlob_read_function{
+    .name = "vlob_read",
+    .sql = "SELECT * FROM parsec_ext.vlob_read($1,$2,$3,$4,$5,$6)",
+    .parameter_count = 6,
+    .access = Access::read,
+};
+
+void vlob_read(Request& call, Author author, std::int64_t encryption_revision, const Uuid& vlob_id,
+               std::optional<std::int64_t> version, std::optional<DateTime> instant) {
+  call.function = &vlob_read_function;
+  call.route = route_of(author.organization_id, vlob_id);
+  call.text(author.organization_id)
+      .text(author.device_id)
+      .int8(encryption_revision)
+      .uuid(vlob_id)
+      .optional_int8(version)
+      .optional_datetime(instant);
+}
+
+const Function vlob_update_function{
+    .name = "vlob_update",
+    .sql = "SELECT * FROM parsec_ext.vlob_update($1,$2,$3,$4,$5,$6,$7,$8,$9)",
+    .parameter_count = 9,
+    .access = Access::shared_write,
+};
+
+void vlob_update(Request& call, Author author, const Uuid& presumed_realm_id,
+                 const VlobVersion& version, Bytes notification) {
+  call.function = &vlob_update_function;
+  call.route = route_of(author.organization_id, presumed_realm_id);
+  call.text(author.organization_id)
+      .text(author.device_id)
+      .uuid(presumed_realm_id)
+      .int8(version.encryption_revision)
+      .uuid(version.vlob_id)
+      .int8(version.version)
+      .datetime(version.created_on)
+      .bytes(version.blob)
+      .bytes(notification);
+}
+
+const Function vlob_poll_changes_function{
+    .name = "vlob_poll_changes",
+    .sql = "SELECT * FROM parsec_ext.vlob_poll_changes($1,$2,$3,$4)",
+    .parameter_count = 4,
+    .access = Access::read,
+};
+
+void vlob_poll_changes(Request& call, Author author, const Uuid& realm_id,
+                       std::int64_t last_checkpoint) {
+  call.function = &vlob_poll_changes_function;
+  call.route = route_of(author.organization_id, realm_id);
+  call.text(author.organization_id).text(author.device_id).uuid(realm_id).int8(last_checkpoint);
+}
+
+const Function vlob_list_versions_function{
+    .name = "vlob_list_versions",
+    .sql = "SELECT * FROM parsec_ext.vlob_list_versions($1,$2,$3)",
+    .parameter_count = 3,
+    .access = Access::read,
+};
+
+void vlob_list_versions(Request& call, Author author, const Uuid& vlob_id) {
+  call.function = &vlob_list_versions_function;
+  call.route = route_of(author.organization_id, vlob_id);
+  call.text(author.organization_id).text(author.device_id).uuid(vlob_id);
+}
+
+}  // namespace parsec::db::functions
