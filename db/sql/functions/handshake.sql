@@ -1,0 +1,144 @@
+-- What a handshake asks (2-handshake.md §2.2), and what a subscription starts from (6-events.md §6.1).
+--
+-- Always one row and the same work, known or not: a stranger's clock learns nothing. Expiration and
+-- revocation are columns, not a status, because they are told only after the signature was checked.
+
+-- ok, not_found (organization or device).
+CREATE OR REPLACE FUNCTION parsec_ext.handshake_authenticated(
+  organization_id text,
+  device_id text
+)
+RETURNS TABLE (
+  status text,
+  device_certificate bytea,
+  root_verify_key bytea,
+  expired boolean,
+  revoked boolean,
+  profile text
+)
+LANGUAGE sql STABLE ROWS 1
+AS $$
+  SELECT
+    CASE WHEN d._id IS NULL OR o.root_verify_key IS NULL THEN 'not_found' ELSE 'ok' END,
+    d.device_certificate,
+    o.root_verify_key,
+    COALESCE(o.expiration_date <= statement_timestamp(), false),
+    COALESCE(u.revoked_on <= statement_timestamp(), false),
+    COALESCE(u.profile, 'STANDARD')::text
+  FROM (SELECT) AS always
+  LEFT JOIN public.organization AS o
+    ON o.organization_id = handshake_authenticated.organization_id
+  LEFT JOIN public.device AS d
+    ON d.organization = o._id AND d.device_id = handshake_authenticated.device_id
+  LEFT JOIN public.user_ AS u ON u._id = d.user_
+$$;
+
+-- ok, not_found. root_verify_key null: not bootstrapped.
+CREATE OR REPLACE FUNCTION parsec_ext.handshake_anonymous(organization_id text)
+RETURNS TABLE (status text, root_verify_key bytea, expired boolean)
+LANGUAGE sql STABLE ROWS 1
+AS $$
+  SELECT
+    CASE WHEN o._id IS NULL THEN 'not_found' ELSE 'ok' END,
+    o.root_verify_key,
+    COALESCE(o.expiration_date <= statement_timestamp(), false)
+  FROM (SELECT) AS always
+  LEFT JOIN public.organization AS o
+    ON o.organization_id = handshake_anonymous.organization_id
+$$;
+
+-- The same with spontaneous bootstrap: an unknown organization is created, with an empty token.
+CREATE OR REPLACE FUNCTION parsec_ext.handshake_anonymous_or_create(organization_id text)
+RETURNS TABLE (status text, root_verify_key bytea, expired boolean)
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY SELECT * FROM parsec_ext.handshake_anonymous(organization_id) AS h
+  WHERE h.status = 'ok';
+  IF NOT FOUND THEN
+    INSERT INTO public.organization (organization_id, bootstrap_token)
+    VALUES (handshake_anonymous_or_create.organization_id, '')
+    ON CONFLICT (organization_id) DO NOTHING;
+    RETURN QUERY SELECT * FROM parsec_ext.handshake_anonymous(organization_id);
+  END IF;
+END
+$$;
+
+-- ok, organization_not_found, not_found (the invitation; expired is told nevertheless).
+CREATE OR REPLACE FUNCTION parsec_ext.handshake_invited(organization_id text, token uuid)
+RETURNS TABLE (
+  status text,
+  expired boolean,
+  deleted boolean,
+  type text,
+  greeter text
+)
+LANGUAGE sql STABLE ROWS 1
+AS $$
+  SELECT
+    CASE
+      WHEN o._id IS NULL THEN 'organization_not_found'
+      WHEN i._id IS NULL THEN 'not_found'
+      ELSE 'ok'
+    END,
+    COALESCE(o.expiration_date <= statement_timestamp(), false),
+    i.deleted_on IS NOT NULL,
+    i.type::text,
+    u.user_id::text
+  FROM (SELECT) AS always
+  LEFT JOIN public.organization AS o
+    ON o.organization_id = handshake_invited.organization_id
+  LEFT JOIN public.invitation AS i
+    ON i.organization = o._id AND i.token = handshake_invited.token
+  LEFT JOIN public.user_ AS u ON u._id = i.greeter
+$$;
+
+-- ok. A handshake found the organization expired; notification: organization.expired.
+CREATE OR REPLACE FUNCTION parsec_ext.announce_expired(notification bytea)
+RETURNS TABLE (status text)
+LANGUAGE plpgsql
+AS $$
+BEGIN
+  PERFORM parsec_ext.notify(notification);
+  status := 'ok';
+  RETURN NEXT;
+END
+$$;
+
+-- The realms where a user has a role now. ok, and the statuses of an author. Rows after row 0: one
+-- realm each. The current role is that of the newest certificate (4-commands.md §4.5).
+CREATE OR REPLACE FUNCTION parsec_ext.user_realms(organization_id text, user_id text)
+RETURNS TABLE (status text, realm_id uuid, role text)
+LANGUAGE plpgsql STABLE
+AS $$
+#variable_conflict use_column
+DECLARE
+  found record;
+BEGIN
+  SELECT o.expiration_date, u._id, u.revoked_on INTO found
+  FROM public.organization AS o
+  JOIN public.user_ AS u ON u.organization = o._id
+  WHERE o.organization_id = user_realms.organization_id AND u.user_id = user_realms.user_id;
+  status := CASE
+    WHEN found._id IS NULL THEN 'author_unknown'
+    WHEN found.revoked_on <= statement_timestamp() THEN 'author_revoked'
+    WHEN found.expiration_date <= statement_timestamp() THEN 'organization_expired'
+    ELSE 'ok'
+  END;
+  RETURN NEXT;
+  IF status <> 'ok' THEN
+    RETURN;
+  END IF;
+  RETURN QUERY
+  SELECT NULL, r.realm_id, newest.role::text
+  FROM (
+    SELECT DISTINCT ON (given.realm) given.realm, given.role
+    FROM public.realm_user_role AS given
+    WHERE given.user_ = found._id
+    ORDER BY given.realm, given.certified_on DESC, given._id DESC
+  ) AS newest
+  JOIN public.realm AS r ON r._id = newest.realm
+  WHERE newest.role IS NOT NULL;
+END
+$$;
