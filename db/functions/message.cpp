@@ -1,0 +1,23 @@
+// See message.h. The order of parameters is that of db/sql/functions/message.sql.
+#include "db/functions/message.h"
+
+#include "db/functions/route.h"
+
+namespace parsec::db::functions {
+
+// A read: that it may leave a mark behind is its own business, does not matter if it is lost or
+// done twice, and is left out in a read-only transaction.
+const Function message_get_function{
+    .name = "message_get",
+    .sql = "SELECT * FROM parsec_ext.message_get($1,$2,$3)",
+    .parameter_count = 3,
+    .access = Access::read,
+};
+
+void message_get(Request& call, Author author, std::int64_t after) {
+  call.function = &message_get_function;
+  call.route = route_of(author.organization_id);
+  call.text(author.organization_id).text(author.device_id).int8(after);
+}
+
+}  // namespace parsec::db::functions
