@@ -7,6 +7,7 @@
 // worker between submit() and next_reply().
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -120,6 +121,23 @@ class Request {
   Request& optional_bytes(std::optional<Bytes> v) { return v ? bytes(*v) : null(); }
   Request& optional_int8(std::optional<std::int64_t> v) { return v ? int8(*v) : null(); }
   Request& optional_datetime(std::optional<DateTime> v) { return v ? datetime(*v) : null(); }
+
+  /// Function, route and parameters of a request that was executed, to change and send again.
+  void repeat(const Request& executed) {
+    function = executed.function;
+    route = executed.route;
+    parameters_ = executed.parameters_;
+    arena_ = executed.arena_;
+  }
+  /// Replaces a parameter of the same type that is not null; counted from 0.
+  void replace_uuid(std::size_t parameter, const Uuid& value) {
+    assert(parameters_[parameter].length == 16);
+    std::memcpy(arena_.data() + parameters_[parameter].offset, value.bytes.data(), 16);
+  }
+  void replace_boolean(std::size_t parameter, bool value) {
+    assert(parameters_[parameter].length == 1);
+    arena_[parameters_[parameter].offset] = value ? '\1' : '\0';
+  }
 
   // --- Set by the worker
 

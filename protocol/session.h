@@ -117,6 +117,14 @@ class Session {
   /// A database request to fill with one of db/functions/. Must be given to execute().
   db::Request& new_call();
 
+  /// The request whose rows were returned last, to change and execute again: for a status that asks
+  /// for it, without keeping copies of what the client sent. The rows are gone with the execution.
+  db::Request& repeat_call();
+
+  /// The realm that the vlob commands of this connection were about last: a guess by which
+  /// vlob_update is routed, never more.
+  Uuid recent_realm;
+
   /// `db::Rows rows = co_await session.execute(call);` Resumes only with Outcome::ok and a status
   /// that is the command's own: a failure closes the connection (1011), an author that was revoked
   /// or whose organization expired closes it too (1000), and the command is destroyed. The rows

@@ -19,6 +19,13 @@ db::Request& Session::new_call() {
   return *call_;
 }
 
+db::Request& Session::repeat_call() {
+  assert(reply_ != nullptr);
+  auto& call = new_call();
+  call.repeat(*reply_);
+  return call;
+}
+
 void Session::start_call(db::Request& call) {
   assert(&call == call_);
   awaiting_ = Awaiting::database;
