@@ -65,8 +65,7 @@ void EventRouter::leave(Session& session, const Uuid& realm_id) {
 void EventRouter::route(const EventPointer& event) {
   auto* organization = find(event->event().organization_id);
   if (organization == nullptr) return;
-  for_each(organization->loading,
-           [&](Session& session) { session.on_event_while_loading(event); });
+  for_each(organization->loading, [&](Session& session) { session.on_event_while_loading(event); });
   // The audience may end, and with its last session the organization goes.
   const std::string_view id = event->event().organization_id;
 

@@ -20,7 +20,8 @@ Service::Service(const Settings& settings, engine::Transport& transport, db::Gat
       transport_(transport),
       database_(database),
       blocks_(blocks),
-      events_(events) {}
+      events_(events),
+      pages_(settings.backend_address, settings.server_name) {}
 
 Service::~Service() = default;
 

@@ -16,6 +16,7 @@
 #include "engine/handler.h"
 #include "protocol/event_bus.h"
 #include "protocol/event_router.h"
+#include "protocol/pages.h"
 #include "protocol/session.h"
 #include "protocol/settings.h"
 
@@ -44,6 +45,7 @@ class Service final : public engine::Handler {
   db::Gateway& database() { return database_; }
   db::BlockStore& blocks() { return blocks_; }
   EventRouter& router() { return router_; }
+  const Pages& pages() const { return pages_; }
   bool shutting_down() const { return shutting_down_; }
 
   /// The ring to the database was full: on_database_capacity() is called when it may have room.
@@ -63,6 +65,7 @@ class Service final : public engine::Handler {
   db::Gateway& database_;
   db::BlockStore& blocks_;
   EventInbox& events_;
+  const Pages pages_;
   EventRouter router_;
   std::vector<std::unique_ptr<Session>> sessions_;  // by slot
   std::deque<engine::ConnectionId> waiting_;

@@ -15,11 +15,16 @@ namespace parsec::protocol {
 
 std::string_view name(ConnectionKind kind) {
   switch (kind) {
-    case ConnectionKind::authenticated: return "authenticated";
-    case ConnectionKind::authenticated_v1: return "authenticated (API v1)";
-    case ConnectionKind::invited: return "invited";
-    case ConnectionKind::anonymous: return "anonymous";
-    case ConnectionKind::administration: return "administration";
+    case ConnectionKind::authenticated:
+      return "authenticated";
+    case ConnectionKind::authenticated_v1:
+      return "authenticated (API v1)";
+    case ConnectionKind::invited:
+      return "invited";
+    case ConnectionKind::anonymous:
+      return "anonymous";
+    case ConnectionKind::administration:
+      return "administration";
   }
   return "?";
 }
@@ -126,8 +131,7 @@ void Session::on_message(std::span<std::byte> message, bool is_text) {
 
 void Session::cancel_long_poll() {
   if (awaiting_ != Awaiting::event) return;
-  log::info("connection {:x}: {} cancelled by the next request", connection_.packed(),
-            spec_->name);
+  log::info("connection {:x}: {} cancelled by the next request", connection_.packed(), spec_->name);
   command_.reset();
   after_command();
 }
@@ -139,6 +143,38 @@ Session::Inbound& Session::inbound() {
 
 void Session::trim_inbound() {
   if (inbound_ && inbound_->empty()) inbound_.reset();
+}
+
+// --- The handshake
+
+void Session::claim_identity(Identity identity) {
+  assert(!attached_ && phase_ == Phase::handshake);
+  identity_ = std::move(identity);
+  if (identity_.organization_id.empty()) return;  // administration
+  service_.router().attach(*this);
+  attached_ = true;
+}
+
+void Session::release_identity() {
+  if (attached_) service_.router().detach(*this);
+  attached_ = false;
+}
+
+void Session::accept(const VerifyKey& verify_key, Profile profile) {
+  identity_.verify_key = verify_key;
+  identity_.profile = profile;
+  write_result(output(), "ok", {});
+  service_.transport().clear_deadline(connection_);
+  opening_.reset();
+  phase_ = Phase::commands;
+  log::info("connection {:x}: {} organization={} device={}", connection_.packed(),
+            name(identity_.kind), identity_.organization_id, identity_.device_id);
+}
+
+void Session::refuse(std::string_view result, std::string_view help) {
+  log::info("connection {:x}: handshake refused, {} ({})", connection_.packed(), result, help);
+  write_result(output(), result, help);
+  end(CloseCode::normal);
 }
 
 // --- Requests
@@ -154,9 +190,8 @@ void Session::handle_request(Bytes message) {
   if (!document || document->kind() != msgpack::Kind::map) return refuse_format();
 
   const auto cmd = document->find("cmd");
-  const auto* spec = cmd && cmd->kind() == msgpack::Kind::str
-                         ? find_command(identity_.kind, cmd->str())
-                         : nullptr;
+  const auto* spec =
+      cmd && cmd->kind() == msgpack::Kind::str ? find_command(identity_.kind, cmd->str()) : nullptr;
   if (spec == nullptr) return reply_error("unknown_command", "Unknown command");
   log::debug("connection {:x}: {} request of {} bytes", connection_.packed(), spec->name,
              message.size());
@@ -230,7 +265,8 @@ void Session::on_drained() {
 void Session::on_deadline() {
   log::info("connection {:x}: too slow ({})", connection_.packed(),
             phase_ == Phase::http ? "request head" : "handshake");
-  if (phase_ == Phase::http) return service_.transport().close(connection_, engine::CloseMode::abort);
+  if (phase_ == Phase::http)
+    return service_.transport().close(connection_, engine::CloseMode::abort);
   end(CloseCode::normal);
 }
 
@@ -241,8 +277,7 @@ void Session::end(CloseCode code) {
   if (phase_ != Phase::http) websocket::write_close(output(), static_cast<std::uint16_t>(code));
   service_.transport().close(connection_, engine::CloseMode::after_flush);
   phase_ = Phase::closing;
-  if (attached_) service_.router().detach(*this);
-  attached_ = false;
+  release_identity();
   subscription_.reset();
   if (!running_) {
     command_.reset();

@@ -4,7 +4,8 @@
 //
 // Shard thread only. Created by the Service when a connection opens, destroyed when it closed.
 // Commands (protocol/commands/) see the part "For commands"; protocol/handshake.cpp that for it.
-// session.cpp holds bytes, frames and requests; session_wait.cpp what a command may wait for.
+// session_http.cpp holds the head, session.cpp frames and requests, session_wait.cpp what a command
+// may wait for.
 #pragma once
 
 #include <coroutine>
@@ -47,6 +48,11 @@ std::string_view name(ConnectionKind kind);
 /// Who is at the other end, from the handshake on. Of an invited, anonymous or administration
 /// connection only the fields that make sense are filled.
 struct Identity {
+  Identity() = default;
+  explicit Identity(ConnectionKind of_kind, std::string_view organization = {},
+                    std::string_view device = {}, std::optional<Uuid> invitation = {})
+      : kind(of_kind), organization_id(organization), device_id(device), token(invitation) {}
+
   ConnectionKind kind{};
   Profile profile{};
   std::string organization_id;
@@ -197,8 +203,10 @@ class Session {
   const Challenge& challenge() const { return opening_->challenge; }
   /// From now on revocation and expiration reach this connection: before the database is asked.
   void claim_identity(Identity identity);
-  Identity& claimed_identity() { return identity_; }
-  void accept();
+  /// Until here.
+  void release_identity();
+  /// verify_key, profile: of a device.
+  void accept(const VerifyKey& verify_key = {}, Profile profile = {});
   void refuse(std::string_view result, std::string_view help);
 
  private:
@@ -209,8 +217,8 @@ class Session {
 
   /// State that only the beginning of a connection needs.
   struct Opening {
-    std::vector<std::byte> head;      // of an HTTP request, incomplete
-    std::uint64_t body_to_skip = 0;   // of an HTTP request that was answered
+    std::vector<std::byte> head;     // of an HTTP request, incomplete
+    std::uint64_t body_to_skip = 0;  // of an HTTP request that was answered
     Challenge challenge;
   };
   /// Messages in the making or waiting; freed when idle.
@@ -227,7 +235,8 @@ class Session {
 
   // Bytes and frames (session.cpp)
   void read_http(std::span<std::byte>& input);
-  bool answer_http(std::span<std::byte> head);
+  void answer_http(std::span<std::byte> head);
+  void refuse_http(int status);
   void start_websocket(std::string_view key);
   void read_frames(std::span<std::byte>& input);
   void read_part(const websocket::FramePart& part);

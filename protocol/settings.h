@@ -5,7 +5,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+
+#include "protocol/address.h"
 
 namespace parsec::protocol {
 
@@ -13,10 +16,10 @@ struct Settings {
   /// Empty: no administration connection is accepted.
   std::string administration_token;
   bool spontaneous_organization_bootstrap = false;
-  /// `parsec://host[:port][?no_ssl=true]`, for links; empty: none.
-  std::string backend_addr;
-  /// Pages tell the version.
-  bool debug = false;
+  /// Where clients find the deployment, for links; without it, nothing to redirect to.
+  std::optional<BackendAddress> backend_address;
+  /// HTTP header `server`: with the version only under --debug (server.md §2).
+  std::string server_name = "parsec";
 
   /// A request head must be complete within this time and size (1-transport.md §1.1).
   std::chrono::milliseconds head_timeout{10'000};

@@ -1,0 +1,85 @@
+// The HTTP part of a connection: pages, and the way to a WebSocket (1-transport.md §1.1).
+#include <algorithm>
+#include <utility>
+
+#include "engine/log.h"
+#include "protocol/handshake.h"
+#include "protocol/http_request.h"
+#include "protocol/http_response.h"
+#include "protocol/pages.h"
+#include "protocol/random.h"
+#include "protocol/service.h"
+#include "protocol/session.h"
+
+namespace parsec::protocol {
+
+void Session::read_http(std::span<std::byte>& input) {
+  if (opening_->body_to_skip > 0) {
+    const auto skipped = std::min<std::uint64_t>(opening_->body_to_skip, input.size());
+    opening_->body_to_skip -= skipped;
+    input = input.subspan(skipped);
+    return;
+  }
+  auto& kept = opening_->head;
+  if (kept.empty()) {  // the usual case: a whole head in one piece, read where it is
+    const auto size = http::head_size(as_text(input));
+    if (size != 0) {
+      const auto head = input.first(size);
+      input = input.subspan(size);
+      return answer_http(head);
+    }
+  }
+  const auto searched = kept.size();
+  kept.insert(kept.end(), input.begin(), input.end());
+  const auto size = http::head_size(as_text(kept), searched);
+  if (size == 0) {
+    input = {};
+    if (kept.size() > service_.settings().max_head_bytes) refuse_http(431);
+    return;
+  }
+  input = input.subspan(size - searched);  // what follows the head is still the caller's
+  auto head = std::exchange(kept, {});
+  head.resize(size);
+  answer_http(head);
+}
+
+void Session::answer_http(std::span<std::byte> head) {
+  if (head.size() > service_.settings().max_head_bytes) return refuse_http(431);
+  const auto request = http::parse_request(as_text(head));
+  if (!request) return refuse_http(request.error());
+  switch (http::upgrade_of(*request)) {
+    case http::Upgrade::websocket:
+      return start_websocket(*request->header("sec-websocket-key"));
+    case http::Upgrade::invalid:
+      return refuse_http(400);
+    case http::Upgrade::wrong_version:
+      return refuse_http(426);
+    case http::Upgrade::none:
+      break;
+  }
+  service_.pages().answer(output(), *request, now());
+  if (!request->keep_alive) {
+    service_.transport().close(connection_, engine::CloseMode::after_flush);
+    phase_ = Phase::closing;
+    return;
+  }
+  opening_->body_to_skip = request->content_length;
+  service_.transport().set_deadline(connection_, service_.settings().head_timeout);
+}
+
+void Session::refuse_http(int status) {
+  log::info("connection {:x}: request head refused, {}", connection_.packed(), status);
+  service_.pages().refuse(output(), status, now());
+  service_.transport().close(connection_, engine::CloseMode::after_flush);
+  phase_ = Phase::closing;
+}
+
+void Session::start_websocket(std::string_view key) {
+  http::write_upgrade(output(), key);
+  fill_random(opening_->challenge);
+  write_challenge(output(), opening_->challenge);
+  phase_ = Phase::handshake;
+  service_.transport().set_deadline(connection_, service_.settings().handshake_timeout);
+}
+
+}  // namespace parsec::protocol

@@ -1,0 +1,56 @@
+// A Transport without a network: what a session sent, closed and asked for, to look at.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "engine/handler.h"
+
+namespace parsec::testing {
+
+class FakeTransport final : public engine::Transport {
+ public:
+  struct Connection {
+    engine::OutputBuffer output;
+    std::optional<engine::CloseMode> closed;
+    std::optional<engine::Duration> deadline;
+    bool reading_paused = false;
+  };
+
+  Connection& operator[](engine::ConnectionId id) { return connections_[id.packed()]; }
+
+  engine::OutputBuffer& output(engine::ConnectionId id) override {
+    auto& connection = connections_[id.packed()];
+    if (!connection.closed) return connection.output;
+    discarded_.clear();
+    return discarded_;
+  }
+  std::size_t pending_output(engine::ConnectionId id) const override {
+    return connections_.at(id.packed()).output.size();
+  }
+  void close(engine::ConnectionId id, engine::CloseMode mode) override {
+    connections_[id.packed()].closed = mode;
+  }
+  void set_deadline(engine::ConnectionId id, engine::Duration after) override {
+    connections_[id.packed()].deadline = after;
+  }
+  void clear_deadline(engine::ConnectionId id) override {
+    connections_[id.packed()].deadline.reset();
+  }
+  void pause_reading(engine::ConnectionId id) override {
+    connections_[id.packed()].reading_paused = true;
+  }
+  void resume_reading(engine::ConnectionId id) override {
+    connections_[id.packed()].reading_paused = false;
+  }
+  engine::TimePoint now() const override { return {}; }
+
+ private:
+  std::map<std::uint64_t, Connection> connections_;
+  engine::OutputBuffer discarded_;
+};
+
+}  // namespace parsec::testing
