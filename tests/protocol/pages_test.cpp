@@ -1,0 +1,142 @@
+#include "protocol/pages.h"
+
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <string>
+
+namespace parsec::protocol {
+namespace {
+
+const BackendAddress plain{"example.com", 9999, false};
+const BackendAddress with_tls{"example.com", 443, true};
+
+struct Answer {
+  int status = 0;
+  std::string head, body;
+
+  std::string header(const std::string& name) const {
+    std::smatch found;
+    return std::regex_search(head, found, std::regex{"\r\n" + name + ": ([^\r]*)"}) ? found[1].str()
+                                                                                    : "";
+  }
+};
+
+Answer ask(const std::string& target, const std::string& method = "GET",
+           const std::optional<BackendAddress>& address = plain) {
+  const auto text = method + " " + target + " HTTP/1.1\r\nHost: x\r\n\r\n";
+  const auto request = http::parse_request(text);
+  EXPECT_TRUE(request) << text;
+  engine::OutputBuffer out;
+  Pages{address, "parsec"}.answer(out, *request, {0});
+  const std::string bytes{as_text(out.bytes())};
+  const auto end = bytes.find("\r\n\r\n");
+  return {std::stoi(bytes.substr(9, 3)), bytes.substr(0, end + 2), bytes.substr(end + 4)};
+}
+
+TEST(Pages, FrontPage) {
+  for (const auto* target : {"/", "/?utm=x", "http://example.com/"}) {
+    const auto answer = ask(target);
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.header("content-type"), "text/html;charset=utf-8");
+    EXPECT_EQ(answer.header("content-length"), std::to_string(answer.body.size()));
+    EXPECT_NE(answer.body.find("https://docs.parsec.cloud"), std::string::npos);
+  }
+}
+
+TEST(Pages, AssetsOfTheFrontPageAreThere) {
+  const auto page = ask("/").body;
+  const std::regex asset{R"re((?:href|src)="(/[^"]*)")re"};
+  int count = 0;
+  for (std::sregex_iterator found{page.begin(), page.end(), asset}, end; found != end; ++found) {
+    const auto answer = ask((*found)[1].str());
+    EXPECT_EQ(answer.status, 200) << (*found)[1].str();
+    EXPECT_GT(answer.body.size(), 100u);
+    ++count;
+  }
+  EXPECT_EQ(count, 3);
+}
+
+TEST(Pages, EverythingElseIsNotFound) {
+  for (const auto* target :
+       {"/nope", "/ws", "/index.html", "/favicon.ico", "/static", "/static/", "/static/nope.css",
+        "/static/nope/base.css", "/static/../base.css", "/static//base.css", "/static/base.css/",
+        "/static/base.css%00.png", "/static/%2e%2e/etc/passwd", "/static/..\\..\\etc\\passwd",
+        "/staticx", "/redirectx", "/Redirect/x", "*", "/anonymous/CoolOrg"}) {
+    for (const auto* method : {"GET", "POST", "DELETE", "get"}) {
+      const auto answer = ask(target, method);
+      EXPECT_EQ(answer.status, 404) << method << " " << target;
+      EXPECT_EQ(answer.header("content-type"), "text/html;charset=utf-8");
+    }
+  }
+}
+
+TEST(Pages, OtherMethodsAreNotAllowed) {
+  for (const auto* target : {"/", "/redirect", "/redirect/CoolOrg", "/static/base.css"}) {
+    for (const auto* method : {"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"}) {
+      const auto answer = ask(target, method);
+      EXPECT_EQ(answer.status, 405) << method << " " << target;
+      EXPECT_EQ(answer.header("allow"), "GET, HEAD");
+    }
+  }
+}
+
+TEST(Pages, HeadIsGetWithoutBody) {
+  for (const auto* target : {"/", "/nope", "/redirect/CoolOrg?a=1", "/static/favicon.ico"}) {
+    const auto get = ask(target);
+    const auto head = ask(target, "HEAD");
+    EXPECT_EQ(head.head, get.head) << target;
+    EXPECT_EQ(head.body, "");
+  }
+}
+
+struct RedirectRow {
+  std::string target, location;
+};
+
+TEST(Redirect, CopiesPathAndQueryButForNoSsl) {
+  const RedirectRow rows[] = {
+      {"/redirect/foo/bar?a=1&b=2", "/foo/bar?a=1&b=2&"},
+      {"/redirect/CoolOrg", "/CoolOrg?"},
+      {"/redirect", "?"},
+      {"/redirect?a=1", "?a=1&"},
+      {"/redirect/?a=1", "/?a=1&"},
+      {"/redirect/foo?no_ssl=true", "/foo?"},
+      {"/redirect/foo?no_ssl=false&a=1", "/foo?a=1&"},
+      {"/redirect/foo?a=1&no_ssl=false&b=2", "/foo?a=1&b=2&"},
+      {"/redirect/foo?no_ssl=true&no_ssl=false&a=1&no_ssl=x&no_ssl", "/foo?a=1&"},
+      {"/redirect/foo?no%5Fssl=true&%6eo_ss%6C=true&a=1", "/foo?a=1&"},
+      {"/redirect/foo?xno_ssl=1&no_sslx=2&a=no_ssl", "/foo?xno_ssl=1&no_sslx=2&a=no_ssl&"},
+      {"/redirect/foo?a=&b&&c=%", "/foo?a=&b&c=%&"},
+      {"/redirect/foo?a=1&a=2&a=1", "/foo?a=1&a=2&a=1&"},
+      {"/redirect/foo%20bar/%C3%A9?a=%C3%A9&b=%2F%3D%26",
+       "/foo%20bar/%C3%A9?a=%C3%A9&b=%2F%3D%26&"},
+      {"/redirect/foo%0d%0aX-Evil:1?a=1", "/foo%0d%0aX-Evil:1?a=1&"},
+      {"/redirect//foo//bar", "//foo//bar?"},
+      {"/redirect/foo/", "/foo/?"},
+  };
+  for (const auto& row : rows) {
+    const auto without_tls = ask(row.target);
+    EXPECT_EQ(without_tls.status, 302);
+    EXPECT_EQ(without_tls.header("location"),
+              "parsec://example.com:9999" + row.location + "no_ssl=true");
+    auto location = row.location;
+    location.pop_back();  // nothing follows: neither the `&` nor, alone, the `?`
+    EXPECT_EQ(ask(row.target, "GET", with_tls).header("location"),
+              "parsec://example.com" + location);
+  }
+}
+
+TEST(Redirect, WithoutBackendAddress) { EXPECT_EQ(ask("/redirect/x", "GET", {}).status, 501); }
+
+TEST(Refusal, EndsTheConnection) {
+  engine::OutputBuffer out;
+  Pages{plain, "parsec"}.refuse(out, 426, {0});
+  const auto text = as_text(out.bytes());
+  EXPECT_TRUE(text.starts_with("HTTP/1.1 426 Upgrade Required\r\n"));
+  EXPECT_TRUE(text.contains("\r\nsec-websocket-version: 13\r\n"));
+  EXPECT_TRUE(text.contains("\r\nconnection: close\r\n"));
+}
+
+}  // namespace
+}  // namespace parsec::protocol
