@@ -1,0 +1,241 @@
+#include "app/configuration.h"
+
+#include <array>
+#include <filesystem>
+#include <optional>
+#include <regex>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "app/option_reader.h"
+
+namespace parsec::app {
+namespace {
+
+using Level = LogConfiguration::Level;
+using Format = LogConfiguration::Format;
+
+constexpr std::uint32_t most_threads = 1024;
+
+constexpr auto levels = std::to_array<std::pair<std::string_view, Level>>({
+    {"DEBUG", Level::debug},
+    {"INFO", Level::info},
+    {"WARNING", Level::warning},
+    {"ERROR", Level::error},
+    {"CRITICAL", Level::critical},
+});
+constexpr auto formats = std::to_array<std::pair<std::string_view, Format>>({
+    {"CONSOLE", Format::console},
+    {"JSON", Format::json},
+});
+
+/// What --dev stands for (server.md §1); what was given already stays.
+void apply_dev(OptionValues& values) {
+  const OptionValues::Given* port = values.find("--port");
+  const bool tls = values.find("--ssl-certfile") != nullptr;
+  const std::string address =
+      "parsec://localhost:" + (port == nullptr ? std::string{"6777"} : port->texts.back()) +
+      (tls ? "" : "?no_ssl=true");
+  const std::pair<std::string_view, std::string> meaning[] = {
+      {"--debug", "true"},
+      {"--db", "MOCKED"},
+      {"--backend-addr", address},
+      {"--email-sender", "no-reply@parsec.com"},
+      {"--email-host", "MOCKED"},
+      {"--blockstore", "MOCKED"},
+      {"--administration-token", "s3cr3t"},
+  };
+  for (const auto& [name, text] : meaning) values.give_if_absent(name, text, "--dev");
+}
+
+db::Target read_target(OptionReader& read) {
+  const std::string text = read.text("--db");
+  auto target = db::parse_target(text);
+  if (!target) read.complain("--db", target.error());
+  return std::move(target).value_or(db::Target{});
+}
+
+db::Settings read_database(OptionReader& read) {
+  constexpr std::uint32_t most = 1000;  // PostgreSQL's own max_connections is 100 by default
+  db::Settings database;
+  database.target = read_target(read);
+  database.min_connections = read.count("--db-min-connections", 1, most);
+  database.max_connections = read.count("--db-max-connections", 1, most);
+  if (database.max_connections < database.min_connections) {
+    // If one of the two alone was given, the other follows.
+    if (!read.given("--db-min-connections")) {
+      database.min_connections = database.max_connections;
+    } else if (!read.given("--db-max-connections")) {
+      database.max_connections = database.min_connections;
+    } else {
+      read.complain("--db-max-connections", "must not be less than --db-min-connections");
+    }
+  }
+  database.first_tries_number = read.count("--db-first-tries-number", 0, 1'000'000);
+  database.first_tries_sleep = read.seconds("--db-first-tries-sleep");
+  database.workers = read.count("--db-workers", 1, most_threads);
+  return database;
+}
+
+MailConfiguration read_mail(OptionReader& read) {
+  MailConfiguration mail{
+      .host = read.non_empty_text("--email-host"),
+      .port = read.port("--email-port"),
+      .user = read.text("--email-host-user"),
+      .password = read.text("--email-host-password"),
+      .use_ssl = read.boolean("--email-use-ssl"),
+      .use_tls = read.boolean("--email-use-tls"),
+      .sender = read.text("--email-sender"),
+  };
+  if (mail.use_ssl && mail.use_tls) {
+    read.complain("--email-use-tls", "cannot be used together with --email-use-ssl");
+  }
+  if (mail.sender.empty()) {
+    if (mail.mocked()) {
+      mail.sender = "no-reply@parsec.com";
+    } else {
+      read.complain("--email-sender", "is required with a real --email-host");
+    }
+  }
+  return mail;
+}
+
+LogConfiguration read_log(OptionReader& read) {
+  LogConfiguration log;
+  log.level = read.choice<Level>("--log-level", levels);
+  log.file = read.non_empty_text("--log-file");
+  log.format = log.file.empty() ? Format::console : Format::json;
+  if (read.given("--log-format")) log.format = read.choice<Format>("--log-format", formats);
+  log.filter = read.text("--log-filter");
+  try {
+    const std::regex compiled{log.filter};
+  } catch (const std::regex_error& error) {
+    read.complain("--log-filter", std::string{"is no regular expression: "} + error.what());
+  }
+  return log;
+}
+
+void read_block_store(OptionReader& read, Configuration& configuration) {
+  configuration.mocked_block_store_bytes =
+      read.size("--mocked-blockstore-size", 0, std::uint64_t{1} << 50);
+  const std::vector<std::string> texts = read.texts("--blockstore");
+  if (texts.empty()) return;  // missing: said by the reader
+  auto parsed = db::parse_block_store(std::vector<std::string_view>(texts.begin(), texts.end()));
+  if (parsed) {
+    configuration.block_store = std::move(*parsed);
+  } else {
+    read.complain("--blockstore", parsed.error());
+  }
+}
+
+void read_addresses(OptionReader& read, Configuration& configuration) {
+  configuration.host = read.non_empty_text("--host");
+  configuration.port = read.port("--port");
+  const std::string text = read.text("--backend-addr");
+  auto address = protocol::BackendAddress::parse(text);
+  if (address) {
+    configuration.backend_addr = std::move(*address);
+  } else {
+    read.complain("--backend-addr", address.error());
+  }
+  configuration.ssl_keyfile = read.non_empty_text("--ssl-keyfile");
+  configuration.ssl_certfile = read.non_empty_text("--ssl-certfile");
+  if (configuration.ssl_keyfile.empty() != configuration.ssl_certfile.empty()) {
+    read.complain(configuration.ssl_keyfile.empty() ? "--ssl-keyfile" : "--ssl-certfile",
+                  "key and certificate must be given together");
+  }
+  for (const auto& [name, file] : {std::pair{"--ssl-keyfile", &configuration.ssl_keyfile},
+                                   std::pair{"--ssl-certfile", &configuration.ssl_certfile}}) {
+    std::error_code ignored;
+    if (!file->empty() && !std::filesystem::is_regular_file(*file, ignored)) {
+      read.complain(name, "there is no such file");
+    }
+  }
+}
+
+void read_organizations(OptionReader& read, Configuration& configuration) {
+  configuration.administration_token = read.non_empty_text("--administration-token");
+  configuration.spontaneous_organization_bootstrap =
+      read.boolean("--spontaneous-organization-bootstrap");
+  std::string& webhook = configuration.organization_bootstrap_webhook;
+  webhook = read.text("--organization-bootstrap-webhook");
+  if (!webhook.empty() && !webhook.starts_with("http://") && !webhook.starts_with("https://")) {
+    read.complain("--organization-bootstrap-webhook", "must be an http:// or https:// URL");
+  }
+}
+
+void read_capacity(OptionReader& read, Configuration& configuration) {
+  if (read.given("--shards")) configuration.shards = read.count("--shards", 1, most_threads);
+  configuration.pin_threads = read.boolean("--pin-threads");
+  configuration.max_connections = read.count("--max-connections", 1, 1 << 24);
+  configuration.max_message_bytes = read.size("--max-message-size", 1024, 1 << 30);
+  configuration.max_waiting_events = read.count("--max-waiting-events", 1, 1 << 20);
+  configuration.head_timeout = read.seconds("--head-timeout");
+  configuration.handshake_timeout = read.seconds("--handshake-timeout");
+  configuration.shutdown_timeout = read.seconds("--shutdown-timeout");
+}
+
+/// What is understood and checked, but not offered by this version.
+void refuse_what_is_not_offered(OptionReader& read, const Configuration& configuration) {
+  const auto refuse = [&](std::string_view name, std::string_view what) {
+    read.complain(name, std::string{what} + " not offered by this version");
+  };
+  if (!configuration.mail.mocked()) refuse("--email-host", "sending mails (other than MOCKED) is");
+  if (!configuration.ssl_keyfile.empty()) refuse("--ssl-keyfile", "TLS is");
+  if (!configuration.organization_bootstrap_webhook.empty()) {
+    refuse("--organization-bootstrap-webhook", "the webhook is");
+  }
+  const db::BlockStoreConfig& store = configuration.block_store;
+  const bool offered = store.raid == db::BlockStoreConfig::Raid::none &&
+                       (std::holds_alternative<db::BlockStoreConfig::Mocked>(store.nodes[0]) ||
+                        std::holds_alternative<db::BlockStoreConfig::Postgresql>(store.nodes[0]));
+  if (!offered) refuse("--blockstore", std::string{store.type()} + " block stores are");
+}
+
+}  // namespace
+
+std::expected<Configuration, UsageError> Configuration::from(OptionValues values) {
+  {
+    OptionReader read{values, backend_run_options()};
+    const bool dev = read.boolean("--dev");
+    if (read.error()) return std::unexpected{*read.error()};
+    if (dev) apply_dev(values);
+  }
+  OptionReader read{values, backend_run_options()};
+  Configuration configuration;
+  configuration.database = read_database(read);
+  read_block_store(read, configuration);
+  read_organizations(read, configuration);
+  read_addresses(read, configuration);
+  configuration.mail = read_mail(read);
+  configuration.log = read_log(read);
+  configuration.sentry_url_given = read.given("--sentry-url");
+  configuration.debug = read.boolean("--debug");
+  read_capacity(read, configuration);
+  if (!read.error()) refuse_what_is_not_offered(read, configuration);
+  if (read.error()) return std::unexpected{*read.error()};
+  return configuration;
+}
+
+std::expected<db::Target, UsageError> database_from(const OptionValues& values) {
+  OptionReader read{values, backend_migrate_options()};
+  db::Target target = read_target(read);
+  if (target.kind == db::Target::Kind::mocked) {
+    read.complain("--db", "there is nothing to migrate in `MOCKED`");
+  }
+  if (read.error()) return std::unexpected{*read.error()};
+  return target;
+}
+
+std::string Configuration::description() const {
+  return "db=" + database.target.description() + " blockstore=" + std::string{block_store.type()} +
+         " backend_addr=" + backend_addr.text() + " email_config=" + mail.description();
+}
+
+std::string MailConfiguration::description() const {
+  if (mocked()) return "MOCKED";
+  return sender + "@" + host + ":" + std::to_string(port);
+}
+
+}  // namespace parsec::app

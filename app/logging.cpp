@@ -1,0 +1,150 @@
+#include "app/logging.h"
+
+#include <fcntl.h>
+#include <spdlog/async.h>
+#include <spdlog/sinks/base_sink.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <regex>
+#include <string_view>
+#include <utility>
+
+#include "app/log_line.h"
+
+namespace parsec::app {
+namespace {
+
+using Level = LogConfiguration::Level;
+
+/// Messages on their way: a burst of this size is kept, at some 300 bytes each.
+constexpr std::size_t queue_messages = 8192;
+
+spdlog::level::level_enum spdlog_level(Level level) {
+  switch (level) {
+    case Level::debug:
+      return spdlog::level::debug;
+    case Level::info:
+      return spdlog::level::info;
+    case Level::warning:
+      return spdlog::level::warn;
+    case Level::error:
+      return spdlog::level::err;
+    case Level::critical:
+      return spdlog::level::critical;
+  }
+  return spdlog::level::off;
+}
+
+std::string_view level_name(spdlog::level::level_enum level) {
+  switch (level) {
+    case spdlog::level::debug:
+      return "debug";
+    case spdlog::level::info:
+      return "info";
+    case spdlog::level::warn:
+      return "warning";
+    case spdlog::level::err:
+      return "error";
+    case spdlog::level::critical:
+      return "critical";
+    default:
+      return "trace";
+  }
+}
+
+/// Filters, formats and writes; on the log's thread alone.
+class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  /// file: an open descriptor, closed at the end if it is not stderr.
+  LineSink(const LogConfiguration& configuration, int file)
+      : format_(configuration.format), file_(file) {
+    if (!configuration.filter.empty()) filter_.emplace(configuration.filter);
+  }
+  ~LineSink() override {
+    if (file_ != STDERR_FILENO) ::close(file_);
+  }
+  LineSink(const LineSink&) = delete;
+  LineSink& operator=(const LineSink&) = delete;
+
+  void watch(std::weak_ptr<spdlog::details::thread_pool> queue) { queue_ = std::move(queue); }
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    report_lost();
+    const std::string_view text{message.payload.data(), message.payload.size()};
+    if (passes(text)) write({message.time, level_name(message.level), text});
+  }
+  void flush_() override {}  // each line is written at once
+
+  bool passes(std::string_view text) const {
+    // The library's matcher recurses for each character: a long message is judged by its start.
+    constexpr std::size_t searched_bytes = 4096;
+    text = text.substr(0, searched_bytes);
+    return !filter_ || std::regex_search(text.begin(), text.end(), *filter_);
+  }
+
+  void report_lost() {
+    const auto queue = queue_.lock();
+    const std::size_t lost = queue ? queue->overrun_counter() : lost_;
+    if (lost == lost_) return;
+    const std::string text = std::to_string(lost - lost_) +
+                             " messages were lost: the log could not be written fast enough";
+    lost_ = lost;
+    write({std::chrono::system_clock::now(), "warning", text});
+  }
+
+  void write(const LogEntry& entry) {
+    line_.clear();
+    append_log_line(line_, format_, entry);
+    for (std::string_view rest = line_; !rest.empty();) {
+      const ssize_t written = ::write(file_, rest.data(), rest.size());
+      if (written < 0 && errno != EINTR) return;  // a full disk must not end the server
+      if (written > 0) rest.remove_prefix(static_cast<std::size_t>(written));
+    }
+  }
+
+  LogConfiguration::Format format_;
+  int file_;
+  std::optional<std::regex> filter_;
+  std::weak_ptr<spdlog::details::thread_pool> queue_;  // which holds the logger, which holds us
+  std::size_t lost_ = 0;
+  std::string line_;
+};
+
+std::expected<int, std::string> open_file(const std::string& path) {
+  if (path.empty()) return STDERR_FILENO;
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  if (file >= 0) return file;
+  return std::unexpected{"Cannot write the log file " + path + ": " + std::strerror(errno)};
+}
+
+}  // namespace
+
+std::expected<Logging, std::string> Logging::start(const LogConfiguration& configuration) {
+  const auto file = open_file(configuration.file);
+  if (!file) return std::unexpected{file.error()};
+  auto sink = std::make_shared<LineSink>(configuration, *file);
+  auto queue = std::make_shared<spdlog::details::thread_pool>(queue_messages, 1);
+  sink->watch(queue);
+  auto logger = std::make_shared<spdlog::async_logger>(
+      "parsec", sink, queue, spdlog::async_overflow_policy::overrun_oldest);
+  logger->set_level(spdlog_level(configuration.level));
+  spdlog::details::registry::instance().set_tp(std::move(queue));
+  Logging logging{spdlog::default_logger()};
+  spdlog::set_default_logger(std::move(logger));
+  return logging;
+}
+
+Logging::~Logging() {
+  if (!before_) return;
+  spdlog::set_default_logger(std::move(before_));
+  spdlog::details::registry::instance().set_tp(nullptr);  // which works off its queue, and joins
+}
+
+}  // namespace parsec::app
