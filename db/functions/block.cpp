@@ -36,16 +36,20 @@ const Function block_create_alone_function{
 };
 
 void block_create(Request& call, Author author, const Uuid& realm_id, const Uuid& block_id,
-                  std::int32_t size_bytes, Transaction transaction) {
-  const bool alone = transaction == Transaction::alone;
-  call.function = alone ? &block_create_alone_function : &block_create_function;
+                  std::int32_t size_bytes) {
+  call.function = &block_create_function;
   call.route = route_of(author.organization_id, realm_id);
   call.text(author.organization_id)
       .text(author.device_id)
       .uuid(realm_id)
       .uuid(block_id)
       .int4(size_bytes)
-      .boolean(alone);
+      .boolean(false);
+}
+
+void block_create_alone(Request& call) {
+  call.function = &block_create_alone_function;
+  call.replace_boolean(5, true);
 }
 
 const Function block_read_function{

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "db/functions/author.h"
-#include "db/functions/vlob.h"
 #include "db/request.h"
 
 namespace parsec::db::functions {
@@ -19,9 +19,13 @@ extern const Function block_data_read_function;
 /// status: realm_not_found, in_maintenance, not_allowed, already_exists.
 void block_create_check(Request& call, Author author, const Uuid& realm_id, const Uuid& block_id);
 
-/// The data is stored. status: as of block_create_check, and busy (see Transaction).
+/// The data is stored. status: as of block_create_check, or `busy`: another transaction creates the
+/// same ID now, nothing was done: call again alone.
 void block_create(Request& call, Author author, const Uuid& realm_id, const Uuid& block_id,
-                  std::int32_t size_bytes, Transaction transaction);
+                  std::int32_t size_bytes);
+
+/// `call` repeats a block_create: it waits for that other transaction, in one of its own.
+void block_create_alone(Request& call);
 
 /// status: block_not_found, in_maintenance, not_allowed.
 void block_read(Request& call, Author author, const Uuid& block_id);

@@ -24,9 +24,8 @@ const Function vlob_create_alone_function{
 };
 
 void vlob_create(Request& call, Author author, const Uuid& realm_id, const VlobVersion& version,
-                 Bytes notification, Transaction transaction) {
-  const bool alone = transaction == Transaction::alone;
-  call.function = alone ? &vlob_create_alone_function : &vlob_create_function;
+                 Bytes notification) {
+  call.function = &vlob_create_function;
   call.route = route_of(author.organization_id, realm_id);
   call.text(author.organization_id)
       .text(author.device_id)
@@ -36,7 +35,12 @@ void vlob_create(Request& call, Author author, const Uuid& realm_id, const VlobV
       .datetime(version.created_on)
       .bytes(version.blob)
       .bytes(notification)
-      .boolean(alone);
+      .boolean(false);
+}
+
+void vlob_create_alone(Request& call) {
+  call.function = &vlob_create_alone_function;
+  call.replace_boolean(8, true);
 }
 
 const Function vlob_read_function{
@@ -78,6 +82,11 @@ void vlob_update(Request& call, Author author, const Uuid& presumed_realm_id,
       .datetime(version.created_on)
       .bytes(version.blob)
       .bytes(notification);
+}
+
+void vlob_update_in(Request& call, std::string_view organization_id, const Uuid& realm_id) {
+  call.route = route_of(organization_id, realm_id);
+  call.replace_uuid(2, realm_id);
 }
 
 const Function vlob_poll_changes_function{

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "db/functions/author.h"
 #include "db/request.h"
@@ -25,16 +26,14 @@ struct VlobVersion {
   Bytes blob;
 };
 
-/// What a creation takes part in, and what it may wait for.
-enum class Transaction : std::uint8_t {
-  shared,  // a batch: where another transaction creates the same ID now, the status is `busy`
-  alone,   // its own: waits for that one. To be used after `busy`
-};
-
-/// status: realm_not_found, in_maintenance, bad_encryption_revision, not_allowed, busy,
-/// already_exists. notification: realm.vlobs_updated without its checkpoint.
+/// status: realm_not_found, in_maintenance, bad_encryption_revision, not_allowed, already_exists,
+/// or `busy`: another transaction creates the same ID now, nothing was done: call again alone.
+/// notification: realm.vlobs_updated up to its key realm_id; the function appends the rest.
 void vlob_create(Request& call, Author author, const Uuid& realm_id, const VlobVersion& version,
-                 Bytes notification, Transaction transaction);
+                 Bytes notification);
+
+/// `call` repeats a vlob_create: it waits for that other transaction, in one of its own.
+void vlob_create_alone(Request& call);
 
 struct VlobReadColumns {
   static constexpr int realm_id = 1;
@@ -50,11 +49,14 @@ void vlob_read(Request& call, Author author, std::int64_t encryption_revision, c
 struct VlobUpdateColumns {
   static constexpr int realm_id = 1;  // the vlob's; null: vlob_not_found
 };
-/// status: elsewhere (the vlob is not in presumed_realm_id, nothing was done: call again with the
-/// realm_id that is returned), vlob_not_found, in_maintenance, bad_encryption_revision,
-/// not_allowed, bad_version, bad_timestamp. notification: as of vlob_create.
+/// status: vlob_not_found, in_maintenance, bad_encryption_revision, not_allowed, bad_version,
+/// bad_timestamp, or `elsewhere`: the vlob is not in presumed_realm_id, nothing was done: call
+/// again in the realm_id that is returned. notification: as of vlob_create.
 void vlob_update(Request& call, Author author, const Uuid& presumed_realm_id,
                  const VlobVersion& version, Bytes notification);
+
+/// `call` repeats a vlob_update: routed by this realm.
+void vlob_update_in(Request& call, std::string_view organization_id, const Uuid& realm_id);
 
 struct VlobPollColumns {
   static constexpr int current_checkpoint = 1;  // row 0

@@ -6,8 +6,14 @@
 -- Lists a stored version in the realm's update log and tells of it. The checkpoint is MAX + 1:
 -- under the realm's lock final at the first attempt, unless a server that does not lock takes the
 -- same number in between. The insertion then waits for that server's commit and does nothing; with
--- the next snapshot the next number is free. notification: realm.vlobs_updated without its checkpoint.
-CREATE OR REPLACE FUNCTION parsec_ext.vlob_log(realm integer, atom integer, notification bytea)
+-- the next snapshot the next number is free. notification: realm.vlobs_updated up to its key
+-- realm_id; that value (msgpack ext 2), the key checkpoint and its value follow here.
+CREATE OR REPLACE FUNCTION parsec_ext.vlob_log(
+  realm integer,
+  realm_id uuid,
+  atom integer,
+  notification bytea
+)
 RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -24,7 +30,10 @@ BEGIN
     RETURNING index INTO checkpoint;
     EXIT WHEN checkpoint IS NOT NULL;
   END LOOP;
-  PERFORM parsec_ext.notify(vlob_log.notification, checkpoint);
+  PERFORM parsec_ext.notify(
+    vlob_log.notification || '\xd802' || uuid_send(vlob_log.realm_id) || '\xaa' || 'checkpoint',
+    checkpoint
+  );
   IF checkpoint % 128 = 0 THEN
     PERFORM parsec_ext.realm_vlobs_size_advance(vlob_log.realm);
   END IF;
@@ -107,7 +116,9 @@ BEGIN
   IF atom IS NULL THEN  -- by a server that does not lock, just now
     status := 'already_exists'; RETURN NEXT; RETURN;
   END IF;
-  PERFORM parsec_ext.vlob_log(realm._id, atom, vlob_create.notification);
+  PERFORM parsec_ext.vlob_log(
+    realm._id, vlob_create.realm_id, atom, vlob_create.notification
+  );
   RETURN NEXT;
 END
 $$;
@@ -287,7 +298,7 @@ BEGIN
   IF atom IS NULL THEN  -- by a server that does not lock, just now
     status := 'bad_version'; RETURN NEXT; RETURN;
   END IF;
-  PERFORM parsec_ext.vlob_log(realm._id, atom, vlob_update.notification);
+  PERFORM parsec_ext.vlob_log(realm._id, realm_id, atom, vlob_update.notification);
   RETURN NEXT;
 END
 $$;
