@@ -1,0 +1,108 @@
+// The ring over Linux io_uring: what the shard's loop runs on in production (concept: ring.h).
+//
+// One per shard, opened, used and closed on the shard's own thread (SINGLE_ISSUER). What the
+// kernel offers is found by trying, best tier first; describe() tells what was found. Receiving
+// goes through one ring of provided buffers: an idle connection holds none.
+#pragma once
+
+#include <liburing.h>
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/limits.h"
+#include "engine/ring.h"
+
+namespace parsec::engine {
+
+/// What the kernel lets us use, best first.
+enum class UringTier : std::uint8_t {
+  /// SINGLE_ISSUER + DEFER_TASKRUN (6.1): completions are worked off when we ask, in batches.
+  deferred,
+  /// COOP_TASKRUN (5.19): whenever the thread enters the kernel. Multishot as above.
+  cooperative,
+  /// As above, and every accept and receive is armed again after it completed.
+  single_shot,
+};
+std::string_view name(UringTier tier);
+
+struct UringOptions {
+  /// Start the search here; tests cover the lower tiers with it.
+  UringTier best_tier = UringTier::deferred;
+};
+
+class UringRing {
+ public:
+  /// On failure: a text that says what to change on this machine.
+  static std::expected<std::unique_ptr<UringRing>, std::string> open(const Limits& limits,
+                                                                     UringOptions options);
+  ~UringRing();
+  UringRing(const UringRing&) = delete;
+  UringRing& operator=(const UringRing&) = delete;
+
+  UringTier tier() const { return tier_; }
+  /// For the log, one line.
+  std::string describe() const;
+
+  bool accept(Socket listener, std::uint32_t index);
+  bool receive(ConnectionId id, Socket socket);
+  bool send(ConnectionId id, Socket socket, std::span<const std::byte> bytes);
+  bool watch_hangup(ConnectionId id, Socket socket);
+  bool wake_on(int fd);
+  bool cancel_receive(ConnectionId id);
+  bool cancel_all(ConnectionId id, Socket socket);
+  bool cancel_accept(std::uint32_t index);
+  bool cancel_wake();
+  bool close(ConnectionId id, Socket socket);
+
+  void shutdown_write(Socket socket);
+  void reset_on_close(Socket socket);
+  void close_now(Socket socket);
+  /// The numeric address without the port; "unix" for a unix socket.
+  std::string peer_address(Socket socket);
+
+  void submit_and_wait(std::uint32_t wait_count, WaitTime wait, Counters& counters);
+  bool next(Completion& completion);
+  void recycle(BufferId buffer);
+  /// Exact when next() returned false, otherwise an upper bound.
+  std::uint32_t free_buffers() const { return free_buffers_; }
+  TimePoint now() const { return Clock::now(); }
+
+ private:
+  UringRing() = default;
+  int set_up(const Limits& limits, UringTier tier);
+  int map_buffers(const Limits& limits);
+  bool multishot_works();
+  template <class Prepare>
+  bool start(Operation operation, ConnectionId id, Prepare&& prepare);
+  bool start_cancel(Operation operation, Operation target, ConnectionId id);
+  void hand_over_buffers();
+  std::span<std::byte> buffer_bytes(BufferId buffer, std::size_t size);
+
+  io_uring ring_{};
+  bool ring_open_ = false;
+  UringTier tier_ = UringTier::deferred;
+
+  // One mapping: the ring of buffer descriptors the kernel takes from, then the buffers.
+  std::byte* mapping_ = nullptr;
+  std::size_t mapping_size_ = 0;
+  io_uring_buf_ring* buffer_ring_ = nullptr;
+  std::byte* buffers_ = nullptr;
+  std::uint32_t buffer_count_ = 0;
+  std::uint32_t buffer_size_ = 0;
+  std::uint32_t free_buffers_ = 0;
+  std::uint32_t returned_buffers_ = 0;  // added to the ring, not yet visible to the kernel
+
+  std::uint64_t wake_value_ = 0;  // target of the read that wake_on() starts
+  std::uint32_t lost_seen_ = 0;
+};
+
+/// Why io_uring_setup(2) failed and what to do about it. `io_uring_disabled` is the sysctl's value
+/// (Linux 6.6), if it exists.
+std::string explain_setup_failure(int error, std::optional<int> io_uring_disabled);
+
+}  // namespace parsec::engine
