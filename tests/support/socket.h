@@ -1,0 +1,79 @@
+// A TCP connection for tests: every wait is bounded, and nothing blocks in a send.
+//
+// One thread may drive any number of them: while it waits for one, what other sockets of the thread
+// still have to send goes out as well, so that peers that wait for each other cannot hang the test.
+// Not for sharing between threads.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace parsec::testing {
+
+using Duration = std::chrono::milliseconds;
+using Deadline = std::chrono::steady_clock::time_point;
+inline Deadline within(Duration duration) { return std::chrono::steady_clock::now() + duration; }
+
+/// How long a test waits for what should happen. Long: it only delays failures.
+inline constexpr Duration patience{15'000};
+
+struct Address {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;
+};
+
+/// What a client met instead of what it waited for.
+struct ClientError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+struct TimedOut : ClientError {
+  using ClientError::ClientError;
+};
+
+class Socket {
+ public:
+  /// receive_buffer_size: of the kernel, 0 leaves the default; a small one makes a slow reader.
+  explicit Socket(const Address& address, int receive_buffer_size = 0);
+  ~Socket();
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+
+  /// Sends now what the kernel takes, the rest whenever this thread waits.
+  void send(std::string_view bytes);
+  /// Waits until all is with the kernel. False: the peer does not take it in time, or is gone.
+  bool flush(Deadline deadline);
+
+  /// Bytes that arrived and were not taken yet; the reader erases what it takes.
+  std::string input;
+  /// Waits until more input is there (true), or the stream has ended (false). Throws TimedOut.
+  bool receive(Deadline deadline);
+  /// Takes what the kernel has, without waiting.
+  void receive_available() { take_input(); }
+  bool ended() const { return ended_; }
+  bool was_reset() const { return was_reset_; }
+
+  /// No more bytes to the peer, which may still send.
+  void finish_sending();
+  /// Ends the connection with a TCP reset.
+  void reset();
+
+  int descriptor() const { return descriptor_; }
+
+ private:
+  friend bool wait_readable(const Socket* const* sockets, std::size_t count, Deadline deadline);
+  void push_output();
+  void take_input();
+
+  int descriptor_ = -1;
+  std::string output_;
+  bool ended_ = false;
+  bool was_reset_ = false;
+};
+
+/// Waits until one of these has input in the kernel, or has ended. False: none did in time.
+bool wait_readable(const Socket* const* sockets, std::size_t count, Deadline deadline);
+
+}  // namespace parsec::testing
