@@ -1,5 +1,6 @@
 #include "protocol/utf8.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -80,6 +81,11 @@ std::optional<char32_t> take_character(std::string_view& text) {
   if (decoded.size == 0) return std::nullopt;
   text.remove_prefix(decoded.size);
   return static_cast<char32_t>(decoded.character);
+}
+
+std::size_t count_characters(std::string_view text) {
+  const auto starts = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
+  return static_cast<std::size_t>(std::ranges::count_if(text, starts));
 }
 
 }  // namespace parsec::protocol
