@@ -65,8 +65,8 @@ bool is_domain(std::string_view text) {
   while (!text.empty()) {
     std::size_t part = run(text, [](char c) { return is_atom_character(c) || c == '.'; });
     if (text.front() == '[') {
-      part = run(text, [](char c) { return c != ']' && c != '\\'; });
-      if (part == text.size() || text[part] == '\\') return false;
+      part = 1 + run(text.substr(1), [](char c) { return !std::string_view{"[]\\ "}.contains(c); });
+      if (part == text.size() || text[part] != ']') return false;
       ++part;
     }
     if (part == 0) return false;
