@@ -35,7 +35,7 @@ std::string Uuid::hex() const {
 
 std::string Uuid::text() const {
   std::string result = hex();
-  for (const std::size_t position : {8, 13, 18, 23}) result.insert(position, 1, '-');
+  for (const std::size_t position : {8U, 13U, 18U, 23U}) result.insert(position, 1, '-');
   return result;
 }
 

@@ -1,0 +1,162 @@
+#include "db/connection.h"
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include <cstdlib>
+#include <vector>
+
+#include "engine/log.h"
+
+namespace parsec::db {
+namespace {
+
+/// Parameters of a connection that the URL, a service file or the environment may override.
+class Defaults {
+ public:
+  explicit Defaults(const std::string& conninfo) {
+    PQconninfoOption* options = PQconninfoParse(conninfo.c_str(), nullptr);
+    for (auto* option = options; option != nullptr && option->keyword != nullptr; ++option) {
+      const bool names_service = std::string_view{option->keyword} == "service";
+      if (names_service && option->val != nullptr) has_service_ = true;
+    }
+    PQconninfoFree(options);
+    if (std::getenv("PGSERVICE") != nullptr) has_service_ = true;
+  }
+
+  /// A keyword given to libpq beats service file and environment, so it is left out if one of
+  /// them may set it.
+  void add(const char* keyword, std::string value, const char* variable = nullptr) {
+    if (has_service_ || (variable != nullptr && std::getenv(variable) != nullptr)) return;
+    keywords.push_back(keyword);
+    values.push_back(std::move(value));
+  }
+
+  std::vector<const char*> keywords;
+  std::vector<std::string> values;
+
+ private:
+  bool has_service_ = false;
+};
+
+/// What every session of ours relies on, whatever the role's or the database's settings say. SET
+/// instead of the option `options`, which poolers refuse and URLs use themselves.
+std::string session_setup(const SessionLimits& limits) {
+  return fmt::format(
+      "SET timezone TO 'UTC';"
+      "SET datestyle TO 'ISO';"
+      "SET default_transaction_isolation TO 'read committed';"
+      "SET search_path TO public, parsec_ext, pg_temp;"
+      "SET statement_timeout TO {};"
+      "SET lock_timeout TO {};"
+      // Nothing of ours idles in a transaction; a timeout would only hit a stopped process.
+      "SET idle_in_transaction_session_timeout TO 0;"
+      // Compiling a statement takes longer than running any of ours.
+      "SET jit TO off;"
+      // PostgreSQL 14 and later.
+      "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'",
+      limits.statement_timeout.count(), limits.lock_timeout.count());
+}
+
+void on_notice(void*, const char* message) { log::debug("PostgreSQL: {}", one_line(message)); }
+
+}  // namespace
+
+void ResultDeleter::operator()(pg_result* result) const { PQclear(result); }
+
+void Connection::Deleter::operator()(pg_conn* connection) const { PQfinish(connection); }
+
+std::string one_line(std::string_view message) {
+  std::string result;
+  for (const char c : message) {
+    if (c != '\n') {
+      result += c;
+    } else if (!result.empty() && result.back() != ' ') {
+      result += ' ';
+    }
+  }
+  while (!result.empty() && result.back() == ' ') result.pop_back();
+  return result;
+}
+
+std::string_view field(const ResultPtr& result, int row, int column) {
+  return {PQgetvalue(result.get(), row, column),
+          static_cast<std::size_t>(PQgetlength(result.get(), row, column))};
+}
+
+int row_count(const ResultPtr& result) { return PQntuples(result.get()); }
+
+std::expected<Connection, SqlError> Connection::open(const ConnectionOptions& options) {
+  using namespace std::chrono;
+  Defaults defaults{options.conninfo};
+  const auto timeout = ceil<seconds>(options.limits.connect_timeout);
+  defaults.add("connect_timeout", fmt::to_string(timeout.count()), "PGCONNECT_TIMEOUT");
+  defaults.add("application_name", options.application_name, "PGAPPNAME");
+  // After a failover: the server of the list that takes writes.
+  defaults.add("target_session_attrs", "read-write", "PGTARGETSESSIONATTRS");
+  // A peer that vanished is noticed after 10 s with data under way, after 19 s without.
+  defaults.add("tcp_user_timeout", "10000");
+  defaults.add("keepalives_idle", "10");
+  defaults.add("keepalives_interval", "3");
+  defaults.add("keepalives_count", "3");
+
+  // Later keywords win: what the conninfo says beats our defaults, and not what we cannot do
+  // without.
+  std::vector<const char*> keywords = defaults.keywords;
+  std::vector<const char*> values;
+  for (const std::string& value : defaults.values) values.push_back(value.c_str());
+  keywords.insert(keywords.end(), {"dbname", "client_encoding", nullptr});
+  values.insert(values.end(), {options.conninfo.c_str(), "UTF8", nullptr});
+
+  Connection connection{PQconnectdbParams(keywords.data(), values.data(), 1)};
+  if (connection.native() == nullptr) return std::unexpected(SqlError{"", "out of memory"});
+  if (PQstatus(connection.native()) != CONNECTION_OK) {
+    return std::unexpected(SqlError{"", one_line(PQerrorMessage(connection.native()))});
+  }
+  PQsetNoticeProcessor(connection.native(), on_notice, nullptr);
+  if (auto done = connection.execute(session_setup(options.limits)); !done) {
+    return std::unexpected(done.error());
+  }
+  return connection;
+}
+
+int Connection::fd() const { return PQsocket(native()); }
+
+int Connection::server_version() const { return PQserverVersion(native()); }
+
+std::string Connection::user() const {
+  const char* user = PQuser(native());
+  return user != nullptr ? user : "";
+}
+
+std::expected<ResultPtr, SqlError> Connection::execute(const std::string& sql) {
+  return check(PQexec(native(), sql.c_str()));
+}
+
+std::expected<ResultPtr, SqlError> Connection::execute(
+    const std::string& sql, std::initializer_list<std::string_view> parameters) {
+  std::vector<std::string> terminated(parameters.begin(), parameters.end());
+  std::vector<const char*> values;
+  for (const std::string& parameter : terminated) values.push_back(parameter.c_str());
+  return check(PQexecParams(native(), sql.c_str(), static_cast<int>(values.size()), nullptr,
+                            values.data(), nullptr, nullptr, 0));
+}
+
+std::expected<ResultPtr, SqlError> Connection::check(pg_result* raw) {
+  ResultPtr result{raw};
+  switch (PQresultStatus(raw)) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_EMPTY_QUERY:
+      return result;
+    default:
+      break;
+  }
+  const char* sqlstate = PQresultErrorField(raw, PG_DIAG_SQLSTATE);
+  const char* message = PQresultErrorField(raw, PG_DIAG_MESSAGE_PRIMARY);
+  return std::unexpected(
+      SqlError{sqlstate != nullptr ? sqlstate : "",
+               one_line(message != nullptr ? message : PQerrorMessage(native()))});
+}
+
+}  // namespace parsec::db

@@ -1,0 +1,209 @@
+#include "db/database.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "db/connection.h"
+#include "db/connector.h"
+#include "db/embedded_cluster.h"
+#include "db/extensions.h"
+#include "db/listener.h"
+#include "db/migrations.h"
+#include "db/shard_gateway.h"
+#include "db/worker.h"
+#include "engine/log.h"
+
+namespace parsec::db {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int oldest_server_version = 130000;
+constexpr auto listen_limit = 30s;
+
+using Failure = std::unexpected<std::string>;
+
+/// The first connection, tried as often as the settings say.
+std::expected<Connection, std::string> first_connection(const Settings& settings,
+                                                        const ConnectionOptions& options) {
+  for (std::uint32_t attempt = 1;; ++attempt) {
+    auto connection = Connection::open(options);
+    if (connection) return std::move(*connection);
+    const std::string why = "Cannot connect to the database " + settings.target.description() +
+                            ": " + connection.error().message;
+    if (settings.first_tries_number != 0 && attempt >= settings.first_tries_number) {
+      return Failure(why);
+    }
+    log::warn("{} (attempt {}, next in {} ms)", why, attempt, settings.first_tries_sleep.count());
+    std::this_thread::sleep_for(settings.first_tries_sleep);
+  }
+}
+
+/// The schema as this program needs it. A private database is ours to migrate, another one is not.
+std::expected<void, std::string> prepare_schema(Connection& connection, const Settings& settings) {
+  if (connection.server_version() < oldest_server_version) {
+    return Failure(
+        fmt::format("PostgreSQL {} is too old, 13 is needed", connection.server_version() / 10000));
+  }
+  if (settings.target.kind != Target::Kind::server) {
+    const MigrationReport report =
+        migrate(connection, {.dry_run = false, .allow_newer = settings.allow_newer_schema});
+    if (report.ok()) return {};
+    if (!report.error.empty()) return Failure(report.error);
+    const MigrationResult& last = report.migrations.back();
+    return Failure(fmt::format("Migration {} failed: {}", last.name, last.message));
+  }
+  const auto number = schema_number(connection);
+  if (!number) return Failure(number.error());
+  if (auto refusal = schema_refusal(*number, settings.allow_newer_schema); !refusal.empty()) {
+    return Failure(std::move(refusal));
+  }
+  if (auto installed = install_extensions(connection); !installed) {
+    return Failure(installed.error());
+  }
+  return {};
+}
+
+/// Connections of each worker. Writes get a third: their batches only grow with fewer lanes, and
+/// commits that notify wait for each other anyway.
+std::vector<Worker::Shape> shapes(const Settings& settings) {
+  const std::uint32_t lanes = settings.max_connections - 1;  // one listens
+  const std::uint32_t eager = std::min(settings.min_connections, settings.max_connections) - 1;
+  const std::uint32_t workers = std::clamp(settings.workers, 1U, lanes);
+  const std::uint32_t write_lanes = std::max(1U, lanes / workers / 3);
+  std::vector<Worker::Shape> result;
+  for (std::uint32_t i = 0; i < workers; ++i) {
+    const std::uint32_t own = lanes / workers + (i < lanes % workers ? 1 : 0);
+    const std::uint32_t own_eager = eager / workers + (i < eager % workers ? 1 : 0);
+    result.push_back({write_lanes, own - write_lanes, own_eager});
+  }
+  return result;
+}
+
+class RunningDatabase final : public Database {
+ public:
+  RunningDatabase(const Settings& settings, NotificationSink& sink,
+                  std::unique_ptr<EmbeddedCluster> cluster, ConnectionOptions options)
+      : settings_(settings),
+        connection_string_(options.conninfo),
+        cluster_(std::move(cluster)),
+        connector_(std::move(options)),
+        listener_(settings_.shards, connector_, sink) {
+    std::vector<Worker*> workers;
+    for (const Worker::Shape& shape : shapes(settings_)) {
+      const auto number = static_cast<std::uint32_t>(workers_.size());
+      workers_.push_back(std::make_unique<Worker>(number, shape, settings_, connector_));
+      workers.push_back(workers_.back().get());
+    }
+    for (std::uint32_t shard = 0; shard < settings_.shards; ++shard) {
+      gateways_.push_back(std::make_unique<ShardGateway>(shard, settings_, workers, listener_));
+    }
+  }
+  ~RunningDatabase() override { RunningDatabase::stop(); }
+
+  std::expected<void, std::string> run() {
+    listener_.start();
+    for (const auto& worker : workers_) worker->start();
+    if (listener_.wait_until_listening(listen_limit)) return {};
+    return Failure("Cannot listen for the database's notifications");
+  }
+
+  void stop() override {
+    for (const auto& worker : workers_) worker->request_stop();
+    for (const auto& worker : workers_) worker->join();
+    connector_.stop();
+    listener_.stop();
+    cluster_.reset();
+  }
+
+  Gateway& gateway(std::uint32_t shard) override { return *gateways_[shard]; }
+
+  void set_waker(std::uint32_t shard, engine::Waker* waker) override {
+    for (const auto& worker : workers_) worker->set_shard_waker(shard, waker);
+  }
+
+  const std::string& connection_string() const override { return connection_string_; }
+
+  void visit_counters(const CounterVisitor& visitor) const override {
+    for (std::size_t i = 0; i < count_size; ++i) {
+      const auto count = static_cast<Count>(i);
+      std::uint64_t sum = 0;
+      for (const auto& worker : workers_) sum += worker->counters().get(count);
+      visitor(name(count), sum);
+    }
+    std::uint64_t refusals = 0;
+    for (const auto& gateway : gateways_) refusals += gateway->refusals();
+    visitor("ring_full", refusals);
+    const Listener::Counts& counts = listener_.counts();
+    visitor("notifications", counts.notifications);
+    visitor("fences_kept", counts.fences_kept);
+    visitor("fences_broken", counts.fences_broken);
+    visitor("fence_queries", counts.fence_queries);
+    visitor("listen_losses", counts.losses);
+  }
+
+  std::string dump() const override {
+    std::string text;
+    for (const auto& worker : workers_) {
+      text += fmt::format("database worker {}: connections={}", worker->number(),
+                          worker->connections());
+      for (std::size_t i = 0; i < count_size; ++i) {
+        const auto count = static_cast<Count>(i);
+        text += fmt::format(" {}={}", name(count), worker->counters().get(count));
+      }
+      text += '\n';
+    }
+    const Listener::Counts& counts = listener_.counts();
+    text +=
+        fmt::format("database listener: notifications={} fences={}+{} queries={} losses={}\n",
+                    counts.notifications.load(), counts.fences_kept.load(),
+                    counts.fences_broken.load(), counts.fence_queries.load(), counts.losses.load());
+    return text;
+  }
+
+ private:
+  const Settings settings_;
+  const std::string connection_string_;
+  std::unique_ptr<EmbeddedCluster> cluster_;
+  Connector connector_;
+  Listener listener_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<ShardGateway>> gateways_;
+};
+
+}  // namespace
+
+std::expected<std::unique_ptr<Database>, std::string> Database::start(const Settings& settings,
+                                                                      NotificationSink& sink) {
+  assert(settings.shards > 0 && std::has_single_bit(settings.outstanding_requests));
+  if (settings.min_connections < 1 || settings.max_connections < settings.min_connections ||
+      settings.max_connections < 2) {
+    return Failure(
+        "The number of database connections must be at least 2 (one of them listens for "
+        "notifications), and the minimum not above the maximum");
+  }
+  ConnectionOptions options{settings.target.location, settings.application_name, settings.session};
+  std::unique_ptr<EmbeddedCluster> cluster;
+  if (settings.target.kind != Target::Kind::server) {
+    auto started = EmbeddedCluster::start(settings.target);
+    if (!started) return Failure(started.error());
+    cluster = std::move(*started);
+    options.conninfo = cluster->conninfo();
+  }
+  {
+    auto connection = first_connection(settings, options);
+    if (!connection) return Failure(connection.error());
+    if (auto done = prepare_schema(*connection, settings); !done) return Failure(done.error());
+  }
+  auto database = std::make_unique<RunningDatabase>(settings, sink, std::move(cluster), options);
+  if (auto running = database->run(); !running) return Failure(running.error());
+  return database;
+}
+
+}  // namespace parsec::db

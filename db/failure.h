@@ -1,0 +1,21 @@
+// What to do about an error of PostgreSQL, decided by its SQLSTATE alone.
+// https://www.postgresql.org/docs/15/errcodes-appendix.html
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace parsec::db {
+
+enum class Remedy : std::uint8_t {
+  none,        // it will fail again
+  again,       // somebody was in the way: again, a bounded number of times
+  once_again,  // somebody still is, after a long wait: one more time
+  prepare,     // our prepared statements are out of date: prepare anew, once
+  reconnect,   // this server is the wrong one now, or goes away: through another connection
+};
+
+/// For an error that PostgreSQL reported, so that the transaction is known to be rolled back.
+Remedy remedy_for(std::string_view sqlstate);
+
+}  // namespace parsec::db

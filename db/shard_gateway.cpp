@@ -1,0 +1,99 @@
+#include "db/shard_gateway.h"
+
+#include <cassert>
+
+namespace parsec::db {
+
+ShardGateway::ShardGateway(std::uint32_t shard, const Settings& settings,
+                           std::span<Worker* const> workers, Listener& listener)
+    : shard_(shard),
+      outstanding_limit_(settings.outstanding_requests),
+      outstanding_bytes_limit_(settings.outstanding_bytes),
+      listener_(listener) {
+  for (Worker* worker : workers) doors_.push_back({worker});
+}
+
+Request* ShardGateway::acquire() {
+  if (free_.empty()) {
+    requests_.push_back(std::make_unique<Request>());
+    return requests_.back().get();
+  }
+  Request* request = free_.back();
+  free_.pop_back();
+  return request;
+}
+
+void ShardGateway::release(Request* request) {
+  request->reset();
+  free_.push_back(request);
+}
+
+/// Equal routes go to one write lane of all, lanes being numbered through the workers; the worker
+/// finds its lane by the same number (worker.cpp).
+ShardGateway::Door& ShardGateway::door_for(const Request& request) {
+  const std::uint64_t lanes_each = doors_.front().worker->write_lane_count();
+  return doors_[request.route % (lanes_each * doors_.size()) / lanes_each];
+}
+
+bool ShardGateway::submit(Request* request) {
+  assert(request->function != nullptr);
+  Door& door = door_for(*request);
+  // A single big request passes whatever the limit is.
+  const bool full = door.outstanding >= outstanding_limit_ ||
+                    (door.outstanding > 0 &&
+                     door.outstanding_bytes + request->size_bytes() > outstanding_bytes_limit_);
+  if (full) {
+    refusals_.store(refusals_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return false;
+  }
+  const bool pushed = door.worker->requests(shard_).try_push(request);
+  assert(pushed);  // the ring holds outstanding_limit_
+  ++door.outstanding;
+  door.outstanding_bytes += request->size_bytes();
+  door.has_news = true;
+  return pushed;
+}
+
+Request* ShardGateway::next_reply() {
+  for (std::size_t tried = 0; tried < doors_.size(); ++tried) {
+    Door& door = doors_[next_door_];
+    Request* request = nullptr;
+    if (door.worker->replies(shard_).try_pop(request)) {
+      --door.outstanding;
+      door.outstanding_bytes -= request->size_bytes();
+      return request;
+    }
+    next_door_ = (next_door_ + 1) % doors_.size();
+  }
+  return nullptr;
+}
+
+bool ShardGateway::has_replies() const {
+  for (const Door& door : doors_) {
+    if (!door.worker->replies(shard_).empty()) return true;
+  }
+  return false;
+}
+
+void ShardGateway::request_fence(std::uint64_t token) { fences_.push_back(token); }
+
+/// What does not fit stays: the ring is full of fences, each of which brings this shard another
+/// turn, and with it another flush().
+void ShardGateway::push_fences() {
+  if (fences_.empty()) return;
+  std::size_t pushed = 0;
+  while (pushed < fences_.size() && listener_.fences(shard_).try_push(fences_[pushed])) ++pushed;
+  fences_.erase(fences_.begin(), fences_.begin() + static_cast<std::ptrdiff_t>(pushed));
+  if (pushed > 0) listener_.notify();
+}
+
+void ShardGateway::flush() {
+  push_fences();
+  for (Door& door : doors_) {
+    if (!door.has_news) continue;
+    door.has_news = false;
+    door.worker->notify();
+  }
+}
+
+}  // namespace parsec::db

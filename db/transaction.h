@@ -1,0 +1,31 @@
+// A transaction for schema work: whoever migrates or installs holds one lock at a time, and every
+// process takes the same one.
+#pragma once
+
+#include <expected>
+#include <utility>
+
+#include "db/connection.h"
+
+namespace parsec::db {
+
+/// Rolls back unless commit() succeeded.
+class SchemaTransaction {
+ public:
+  /// Begins, and waits until no other process does schema work on this database.
+  static std::expected<SchemaTransaction, SqlError> begin(Connection& connection);
+
+  SchemaTransaction(SchemaTransaction&& other) noexcept
+      : connection_(std::exchange(other.connection_, nullptr)) {}
+  SchemaTransaction& operator=(SchemaTransaction&&) = delete;
+  ~SchemaTransaction();
+
+  std::expected<void, SqlError> commit();
+
+ private:
+  explicit SchemaTransaction(Connection& connection) : connection_(&connection) {}
+
+  Connection* connection_;
+};
+
+}  // namespace parsec::db

@@ -1,0 +1,123 @@
+// A thread with several connections to PostgreSQL: takes requests from every shard's ring, lets its
+// lanes execute them and gives them back through the reply rings.
+//
+// Writes go to the write lane their route names, so that equal routes keep their order; reads to
+// whichever read lane is free. The thread sleeps in epoll when there is nothing to do, and is woken
+// by its Waker.
+//
+// How much it can hold is bounded by its shards: each submits at most
+// Settings::outstanding_requests (gateway), so neither a ring nor a queue of a lane can overflow.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "db/connector.h"
+#include "db/counters.h"
+#include "db/lane.h"
+#include "engine/spsc_ring.h"
+#include "engine/waker.h"
+
+namespace parsec::db {
+
+class Worker final : public LaneHost {
+ public:
+  using Ring = engine::SpscRing<Request*>;
+
+  /// Connections: `write_lanes` take writes, `read_lanes` reads; without read lanes the others take
+  /// both. The first `eager_lanes` of them (alternating) are opened at once.
+  struct Shape {
+    std::uint32_t write_lanes = 1;
+    std::uint32_t read_lanes = 1;
+    std::uint32_t eager_lanes = 1;
+  };
+
+  Worker(std::uint32_t number, Shape shape, const Settings& settings, Connector& connector);
+  ~Worker() override;
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // Between a shard's gateway and this worker. The rings' other ends are the shard's.
+  Ring& requests(std::uint32_t shard) { return shards_[shard]->requests; }
+  Ring& replies(std::uint32_t shard) { return shards_[shard]->replies; }
+  const Ring& replies(std::uint32_t shard) const { return shards_[shard]->replies; }
+  void notify() { waker_.notify(); }
+  void set_shard_waker(std::uint32_t shard, engine::Waker* waker) {
+    shards_[shard]->waker.store(waker, std::memory_order_release);
+  }
+
+  void start();
+  /// Finish what is there, or give it up after the grace period; then end. Join follows.
+  void request_stop();
+  void join();
+
+  const Counters& counters() const { return counters_; }
+  std::uint32_t number() const { return number_; }
+  std::uint32_t write_lane_count() const { return shape_.write_lanes; }
+  /// Connections that are ready now. Any thread.
+  std::uint32_t connections() const { return connections_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Shard {
+    explicit Shard(std::size_t capacity) : requests(capacity), replies(capacity) {}
+    Ring requests;
+    Ring replies;
+    std::atomic<engine::Waker*> waker = nullptr;
+    bool has_new_replies = false;  // since its last wake-up
+  };
+  struct Delivery {
+    std::size_t lane;
+    Connection connection;
+  };
+
+  void run();
+  void take_requests();
+  void take_connections();
+  void start_segments();
+  void open_lanes();
+  void open(std::size_t lane);
+  void check_time();
+  void wake_shards();
+  bool has_arrivals() const;
+  void sleep();
+  void update_interest(std::size_t lane);
+  void answer(const Job& job, Outcome outcome) override;
+  Lane& write_lane(const Request& request);
+
+  const std::uint32_t number_;
+  const Shape shape_;
+  const Settings& settings_;
+  Connector& connector_;
+  Counters counters_;
+  std::atomic<std::uint32_t> connections_ = 0;
+  engine::Waker waker_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::thread thread_;
+  std::atomic<bool> stopping_ = false;
+
+  // From the connector's thread.
+  std::mutex deliveries_mutex_;
+  std::vector<Delivery> deliveries_;
+  std::atomic<bool> has_deliveries_ = false;
+
+  // The thread's own.
+  TimePoint now_;
+  TimePoint next_check_;
+  std::uint64_t sequence_ = 0;
+  std::size_t outstanding_ = 0;  // requests taken and not answered
+  Queue<Job> reads_;
+  std::vector<std::unique_ptr<Lane>> lanes_;  // write lanes first
+  struct Interest {
+    int fd = -1;
+    bool write = false;
+  };
+  std::vector<Interest> interests_;  // what epoll knows of each lane
+  int epoll_ = -1;
+};
+
+}  // namespace parsec::db
