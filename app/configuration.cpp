@@ -30,6 +30,12 @@ constexpr auto formats = std::to_array<std::pair<std::string_view, Format>>({
     {"JSON", Format::json},
 });
 
+constexpr auto ring_tiers = std::to_array<std::pair<std::string_view, engine::UringTier>>({
+    {"DEFERRED", engine::UringTier::deferred},
+    {"COOPERATIVE", engine::UringTier::cooperative},
+    {"SINGLE_SHOT", engine::UringTier::single_shot},
+});
+
 /// What --dev stands for (server.md §1); what was given already stays.
 void apply_dev(OptionValues& values) {
   const OptionValues::Given* port = values.find("--port");
@@ -168,6 +174,7 @@ void read_organizations(OptionReader& read, Configuration& configuration) {
 void read_capacity(OptionReader& read, Configuration& configuration) {
   if (read.given("--shards")) configuration.shards = read.count("--shards", 1, most_threads);
   configuration.pin_threads = read.boolean("--pin-threads");
+  configuration.best_ring_tier = read.choice<engine::UringTier>("--io-uring-tier", ring_tiers);
   configuration.max_connections = read.count("--max-connections", 1, 1 << 24);
   configuration.max_message_bytes = read.size("--max-message-size", 1024, 1 << 30);
   configuration.max_waiting_events = read.count("--max-waiting-events", 1, 1 << 20);

@@ -14,6 +14,7 @@
 #include "app/options.h"
 #include "db/block_store_config.h"
 #include "db/settings.h"
+#include "engine/uring_ring.h"
 #include "protocol/address.h"
 
 namespace parsec::app {
@@ -67,7 +68,8 @@ struct Configuration {
 
   std::uint32_t shards = 0;  // 0: one for each core
   bool pin_threads = false;
-  std::uint32_t max_connections = 0;  // of each shard
+  engine::UringTier best_ring_tier{};
+  std::uint32_t max_connections = 0;  // of all shards
   std::size_t max_message_bytes = 0;
   std::size_t max_waiting_events = 0;
   std::chrono::milliseconds head_timeout{};

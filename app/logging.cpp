@@ -1,11 +1,13 @@
 #include "app/logging.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <spdlog/async.h>
 #include <spdlog/sinks/base_sink.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -130,7 +132,12 @@ std::expected<Logging, std::string> Logging::start(const LogConfiguration& confi
   const auto file = open_file(configuration.file);
   if (!file) return std::unexpected{file.error()};
   auto sink = std::make_shared<LineSink>(configuration, *file);
-  auto queue = std::make_shared<spdlog::details::thread_pool>(queue_messages, 1);
+  auto queue = std::make_shared<spdlog::details::thread_pool>(queue_messages, 1, [] {
+    sigset_t all;  // signals are for the main thread
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    ::pthread_setname_np(::pthread_self(), "log");
+  });
   sink->watch(queue);
   auto logger = std::make_shared<spdlog::async_logger>(
       "parsec", sink, queue, spdlog::async_overflow_policy::overrun_oldest);

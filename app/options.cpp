@@ -171,11 +171,19 @@ constexpr auto capacity = std::to_array<Option>({
     {.name = "--pin-threads",
      .variable = "PARSEC_PIN_THREADS",
      .help = "Bind each network thread to a core of its own."},
+    {.name = "--io-uring-tier",
+     .variable = "PARSEC_IO_URING_TIER",
+     .metavar = "TIER",
+     .fallback = "DEFERRED",
+     .help = "Best way to use io_uring that is tried: DEFERRED, COOPERATIVE or SINGLE_SHOT. For "
+             "kernels that misbehave."},
     {.name = "--max-connections",
      .variable = "PARSEC_MAX_CONNECTIONS",
      .metavar = "NUMBER",
      .fallback = "200000",
-     .help = "Most client connections of each network thread; further ones are turned away."},
+     .help =
+         "Most client connections, shared out evenly among the network threads; further ones are "
+         "turned away."},
     {.name = "--max-message-size",
      .variable = "PARSEC_MAX_MESSAGE_SIZE",
      .metavar = "SIZE",

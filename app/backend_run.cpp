@@ -1,0 +1,200 @@
+#include "app/backend_run.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "app/logging.h"
+#include "app/stop_signals.h"
+#include "app/version.h"
+#include "db/block_stores.h"
+#include "db/database.h"
+#include "engine/log.h"
+#include "engine/shard_thread.h"
+#include "protocol/event_bus.h"
+#include "protocol/service.h"
+#include "protocol/settings.h"
+
+namespace parsec::app {
+namespace {
+
+using Failure = std::unexpected<std::string>;
+
+protocol::Settings protocol_settings(const Configuration& configuration) {
+  protocol::Settings settings;
+  settings.administration_token = configuration.administration_token;
+  settings.spontaneous_organization_bootstrap = configuration.spontaneous_organization_bootstrap;
+  settings.backend_address = configuration.backend_addr;
+  if (configuration.debug) settings.server_name = "parsec/" + std::string{version};
+  settings.head_timeout = configuration.head_timeout;
+  settings.handshake_timeout = configuration.handshake_timeout;
+  settings.max_message_bytes = configuration.max_message_bytes;
+  settings.max_waiting_events = configuration.max_waiting_events;
+  settings.output_high_water = engine::Limits{}.output_high_water;
+  return settings;
+}
+
+engine::ShardThreadsOptions shard_options(const Configuration& configuration,
+                                          std::uint32_t shards) {
+  engine::ShardThreadsOptions options;
+  options.address.host = configuration.host;
+  options.address.port = configuration.port;
+  options.shards = shards;
+  options.pin = configuration.pin_threads;
+  options.limits.connections = (configuration.max_connections + shards - 1) / shards;
+  options.limits.shutdown_grace = configuration.shutdown_timeout;
+  options.uring.best_tier = configuration.best_ring_tier;
+  return options;
+}
+
+/// The running server. Members are in the order of their start: each may use those above it, and
+/// the destructor goes the way back.
+class Backend {
+ public:
+  static std::expected<std::unique_ptr<Backend>, std::string> start(
+      const Configuration& configuration) {
+    std::unique_ptr<Backend> backend{new Backend{configuration}};
+    auto blocks = db::BlockStores::open(configuration.block_store,
+                                        {.memory_bytes = configuration.mocked_block_store_bytes});
+    if (!blocks) return Failure{std::move(blocks.error())};
+    backend->blocks_ = std::move(*blocks);
+    if (auto started = backend->start_database(configuration); !started) {
+      return Failure{std::move(started.error())};
+    }
+    if (auto started = backend->start_shards(configuration); !started) {
+      return Failure{std::move(started.error())};
+    }
+    return backend;
+  }
+
+  /// Requests under way are answered first: the database is the last to go.
+  ~Backend() {
+    shards_.reset();
+    if (database_) database_->stop();
+  }
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+
+  /// No more clients; those that are there are seen off, within the configured time.
+  void stop() {
+    shards_->stop();
+    shards_->join();
+    database_->stop();
+  }
+
+  const std::string& ring_description() const { return shards_->ring_description(); }
+
+  std::string dump() const {
+    std::string text = database_->dump();
+    for (std::uint32_t i = 0; i < shards_->size(); ++i) {
+      text += "shard " + std::to_string(i) + ":";
+      shards_->counters(engine::ShardIndex{i}).for_each([&](std::string_view name, auto value) {
+        text += " " + std::string{name} + "=" + std::to_string(value);
+      });
+      text += "\n";
+    }
+    return text;
+  }
+
+ private:
+  explicit Backend(const Configuration& configuration)
+      : shard_count_(configuration.shards != 0 ? configuration.shards
+                                               : std::max(1U, std::thread::hardware_concurrency())),
+        settings_(protocol_settings(configuration)),
+        events_(shard_count_) {}
+
+  std::expected<void, std::string> start_database(const Configuration& configuration) {
+    db::Settings settings = configuration.database;
+    settings.shards = shard_count_;
+    auto database = db::Database::start(settings, events_);
+    if (!database) return Failure{std::move(database.error())};
+    database_ = std::move(*database);
+    for (std::uint32_t i = 0; i < shard_count_; ++i) {
+      shard_blocks_.push_back(blocks_->for_shard(database_->gateway(i)));
+    }
+    return {};
+  }
+
+  std::expected<void, std::string> start_shards(const Configuration& configuration) {
+    const auto make_service = [this](engine::ShardIndex index, engine::Transport& transport,
+                                     engine::Waker& waker) -> std::unique_ptr<engine::Handler> {
+      const auto shard = static_cast<std::uint32_t>(index);
+      auto service =
+          std::make_unique<protocol::Service>(settings_, transport, database_->gateway(shard),
+                                              *shard_blocks_[shard], events_.inbox(shard));
+      events_.set_waker(shard, &waker);
+      database_->set_waker(shard, &waker);
+      return service;
+    };
+    auto shards =
+        engine::ShardThreads::start(shard_options(configuration, shard_count_), make_service);
+    if (!shards) {
+      forget_wakers();
+      return Failure{std::move(shards.error())};
+    }
+    shards_ = std::move(*shards);
+    return {};
+  }
+
+  /// The shards' Wakers are about to go.
+  void forget_wakers() {
+    for (std::uint32_t i = 0; i < shard_count_; ++i) {
+      events_.set_waker(i, nullptr);
+      database_->set_waker(i, nullptr);
+    }
+  }
+
+  const std::uint32_t shard_count_;
+  const protocol::Settings settings_;
+  protocol::EventBus events_;
+  std::unique_ptr<db::BlockStores> blocks_;
+  std::unique_ptr<db::Database> database_;
+  std::vector<std::unique_ptr<db::BlockStore>> shard_blocks_;
+  std::unique_ptr<engine::ShardThreads> shards_;
+};
+
+int fail(const std::string& why) {
+  std::fprintf(stderr, "Error: %s\n", why.c_str());
+  return 1;
+}
+
+void print_start_line(const Configuration& configuration) {
+  std::printf("Starting Parsec Backend on %s:%u (%s)\n", configuration.host.c_str(),
+              unsigned{configuration.port}, configuration.description().c_str());
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int run_backend(const Configuration& configuration) {
+  auto logging = Logging::start(configuration.log);
+  if (!logging) return fail(logging.error());
+  if (configuration.sentry_url_given) {
+    std::fputs("Note: --sentry-url has no effect: this server does not report to Sentry.\n",
+               stderr);
+  }
+
+  auto backend = Backend::start(configuration);
+  if (!backend) return fail(backend.error());
+  StopSignals signals = StopSignals::hold();
+  log::info("Serving on {}:{} with {}", configuration.host, configuration.port,
+            (*backend)->ring_description());
+  print_start_line(configuration);
+
+  while (signals.wait() == StopSignals::Request::dump_state) {
+    std::fputs((*backend)->dump().c_str(), stderr);
+  }
+  signals.release();
+  log::info("Stopping");
+  (*backend)->stop();
+  return 0;
+}
+
+}  // namespace parsec::app
