@@ -47,9 +47,8 @@ void EventBus::on_notification(std::string_view payload) {
 }
 
 void EventBus::on_fence(std::uint32_t shard, std::uint64_t token, bool kept) {
-  post(shards_[shard],
-       {.kind = kept ? InboxItem::Kind::fence_kept : InboxItem::Kind::fence_broken,
-        .token = token});
+  post(shards_[shard], {.kind = kept ? InboxItem::Kind::fence_kept : InboxItem::Kind::fence_broken,
+                        .token = token});
 }
 
 void EventBus::on_gap() {

@@ -67,9 +67,8 @@ constexpr auto authenticated_v1_commands = [] {
   std::array<CommandSpec, authenticated_commands.size() + 1> all{};
   auto end = std::copy(authenticated_commands.begin(), authenticated_commands.end(), all.begin());
   for (const auto& form : v1_forms) {
-    const auto same = std::find_if(all.begin(), end, [&](const CommandSpec& spec) {
-      return spec.name == form.name;
-    });
+    const auto same = std::find_if(all.begin(), end,
+                                   [&](const CommandSpec& spec) { return spec.name == form.name; });
     if (same == end) ++end;
     *same = form;
   }
@@ -80,11 +79,16 @@ constexpr auto authenticated_v1_commands = [] {
 
 std::span<const CommandSpec> commands_of(ConnectionKind kind) {
   switch (kind) {
-    case ConnectionKind::authenticated: return authenticated_commands;
-    case ConnectionKind::authenticated_v1: return authenticated_v1_commands;
-    case ConnectionKind::invited: return invited_commands;
-    case ConnectionKind::anonymous: return anonymous_commands;
-    case ConnectionKind::administration: return administration_commands;
+    case ConnectionKind::authenticated:
+      return authenticated_commands;
+    case ConnectionKind::authenticated_v1:
+      return authenticated_v1_commands;
+    case ConnectionKind::invited:
+      return invited_commands;
+    case ConnectionKind::anonymous:
+      return anonymous_commands;
+    case ConnectionKind::administration:
+      return administration_commands;
   }
   return {};
 }

@@ -115,13 +115,11 @@ TEST_F(SessionTest, InvalidTextAndOversizedMessagesHaveTheirOwnCloseCodes) {
 
 TEST_F(SessionTest, RequestsThatComeWhileOneIsUnderWayAreServedInOrder) {
   const auto id = open_device("Org", "alice@dev1");
-  send_command(id, "message_get", 1, [](msgpack::Writer& writer) {
-    writer.str("offset"), writer.integer(0);
-  });
+  send_command(id, "message_get", 1,
+               [](msgpack::Writer& writer) { writer.str("offset"), writer.integer(0); });
   send_command(id, "nope");
-  send_command(id, "events_listen", 1, [](msgpack::Writer& writer) {
-    writer.str("wait"), writer.boolean(false);
-  });
+  send_command(id, "events_listen", 1,
+               [](msgpack::Writer& writer) { writer.str("wait"), writer.boolean(false); });
   EXPECT_TRUE(take_sent(id).empty());
   answer({{text_cell("ok")}});
   const auto sent = take_sent(id);
@@ -135,9 +133,8 @@ TEST_F(SessionTest, RequestsThatComeWhileOneIsUnderWayAreServedInOrder) {
 TEST_F(SessionTest, ADeepPipelineStopsReadingUntilItIsServed) {
   settings.max_waiting_requests = 4;
   const auto id = open_device("Org", "alice@dev1");
-  send_command(id, "message_get", 1, [](msgpack::Writer& writer) {
-    writer.str("offset"), writer.integer(0);
-  });
+  send_command(id, "message_get", 1,
+               [](msgpack::Writer& writer) { writer.str("offset"), writer.integer(0); });
   for (int i = 0; i < 6; ++i) send_command(id, "nope");
   EXPECT_TRUE(transport[id].reading_paused);
   answer({{text_cell("ok")}});
@@ -159,12 +156,10 @@ TEST_F(SessionTest, AClientThatDoesNotReadWaitsWithItsNextRequest) {
 // --- §1.4, storage.md §2: the database fails
 
 TEST_F(SessionTest, AFailingDatabaseEndsTheConnectionInsteadOfGuessing) {
-  for (const auto outcome :
-       {db::Outcome::unavailable, db::Outcome::unknown, db::Outcome::failed}) {
+  for (const auto outcome : {db::Outcome::unavailable, db::Outcome::unknown, db::Outcome::failed}) {
     const auto id = open_device("Org", "alice@dev1");
-    send_command(id, "message_get", 1, [](msgpack::Writer& writer) {
-      writer.str("offset"), writer.integer(0);
-    });
+    send_command(id, "message_get", 1,
+                 [](msgpack::Writer& writer) { writer.str("offset"), writer.integer(0); });
     database.fail(outcome);
     turn();
     const auto sent = take_sent(id);
@@ -177,9 +172,8 @@ TEST_F(SessionTest, AFailingDatabaseEndsTheConnectionInsteadOfGuessing) {
 TEST_F(SessionTest, AnAuthorWithoutRightsAnyMoreGetsCloseInsteadOfAReply) {
   for (const auto* status : {"author_revoked", "organization_expired"}) {
     const auto id = open_device("Org", "alice@dev1");
-    send_command(id, "message_get", 1, [](msgpack::Writer& writer) {
-      writer.str("offset"), writer.integer(0);
-    });
+    send_command(id, "message_get", 1,
+                 [](msgpack::Writer& writer) { writer.str("offset"), writer.integer(0); });
     answer({{text_cell(status)}});
     const auto sent = take_sent(id);
     ASSERT_EQ(sent.size(), 1u);
@@ -190,9 +184,8 @@ TEST_F(SessionTest, AnAuthorWithoutRightsAnyMoreGetsCloseInsteadOfAReply) {
 TEST_F(SessionTest, AFullRingIsTriedAgain) {
   const auto id = open_device("Org", "alice@dev1");
   database.full = true;
-  send_command(id, "message_get", 1, [](msgpack::Writer& writer) {
-    writer.str("offset"), writer.integer(0);
-  });
+  send_command(id, "message_get", 1,
+               [](msgpack::Writer& writer) { writer.str("offset"), writer.integer(0); });
   turn();
   EXPECT_TRUE(database.submitted.empty());
   database.full = false;
@@ -203,9 +196,8 @@ TEST_F(SessionTest, AFullRingIsTriedAgain) {
 
 TEST_F(SessionTest, AReplyForAConnectionThatEndedIsDropped) {
   const auto id = open_device("Org", "alice@dev1");
-  send_command(id, "message_get", 1, [](msgpack::Writer& writer) {
-    writer.str("offset"), writer.integer(0);
-  });
+  send_command(id, "message_get", 1,
+               [](msgpack::Writer& writer) { writer.str("offset"), writer.integer(0); });
   close(id);
   answer({{text_cell("ok")}});
   EXPECT_EQ(database.acquired, 0);

@@ -38,9 +38,8 @@ class SubscriptionTest : public ::testing::Test, public ServiceFixture {
 
   /// What events_listen gives without waiting.
   std::string next_event(engine::ConnectionId id) {
-    send_command(id, "events_listen", 1, [](msgpack::Writer& writer) {
-      writer.str("wait"), writer.boolean(false);
-    });
+    send_command(id, "events_listen", 1,
+                 [](msgpack::Writer& writer) { writer.str("wait"), writer.boolean(false); });
     return take_reply(id);
   }
   static constexpr const char* none = R"({status="no_events"})";
@@ -108,9 +107,8 @@ TEST_F(SubscriptionTest, TheNextRequestCancelsAWaitingListen) {
 
 TEST_F(SubscriptionTest, AListenThatWaitsBehindAnotherRequestIsCancelledByTheOneBehindIt) {
   const auto bob = subscribe("bob@dev1");
-  send_command(bob, "message_get", 1, [](msgpack::Writer& writer) {
-    writer.str("offset"), writer.integer(0);
-  });
+  send_command(bob, "message_get", 1,
+               [](msgpack::Writer& writer) { writer.str("offset"), writer.integer(0); });
   send_command(bob, "events_listen");
   send_command(bob, "nope");
   answer({{text_cell("ok")}});
