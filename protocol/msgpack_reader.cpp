@@ -16,7 +16,7 @@ constexpr std::int8_t datetime_type = 1;
 constexpr std::int8_t uuid_type = 2;
 
 /// How a first byte is to be read ("Formats" of the msgpack specification).
-struct Format {
+struct alignas(8) Format {
   Kind kind = Kind::nil;
   bool valid = true;
   std::uint8_t head = 1;          // bytes before the payload or the first item
@@ -115,8 +115,10 @@ double real_at(const std::byte* at) {
   return std::bit_cast<double>(load_big_endian<std::uint64_t>(at));
 }
 
-/// Where the value behind the one at `at` begins. Of accepted documents only.
-const std::byte* behind(const std::byte* at) {
+bool is_container(Kind kind) { return kind == Kind::array || kind == Kind::map; }
+
+/// Where the value behind the container at `at` begins.
+const std::byte* behind_container(const std::byte* at) {
   for (std::uint64_t values = 1; values > 0; --values) {
     const Format& format = format_at(at);
     const auto length = length_at(at, format);
@@ -130,6 +132,13 @@ const std::byte* behind(const std::byte* at) {
     }
   }
   return at;
+}
+
+/// Where the value behind the one at `at` begins. Of accepted documents only.
+const std::byte* behind(const std::byte* at) {
+  const Format& format = format_at(at);
+  if (is_container(format.kind)) return behind_container(at);
+  return at + format.head + length_at(at, format);
 }
 
 bool is_valid_ext(const std::byte* at, const Format& format, std::uint32_t length) {
@@ -168,7 +177,7 @@ class Checker {
       if (!format.valid || end - at < format.head) return false;
       const auto length = length_at(at, format);
       if (length > limit(format.kind)) return false;
-      if (format.kind == Kind::array || format.kind == Kind::map) {
+      if (is_container(format.kind)) {
         if (depth_ == max_depth_) return false;
         open_[depth_++] = values;
         values = format.kind == Kind::map ? length * 2 : length;
@@ -314,16 +323,18 @@ std::optional<Value::Entry> Value::Entries::next() {
 }
 
 std::optional<Value> Value::find(std::string_view key) const {
-  std::optional<Value> found;
-  const Format& format = format_at(at_);
-  const std::byte* at = at_ + format.head;
-  for (auto left = length_at(at_, format); left > 0; --left) {
-    const Value candidate{at};
-    const Value value{behind(at)};
-    if (candidate.kind() == Kind::str && candidate.str() == key) found = value;
-    at = behind(value.at_);
+  const std::byte* found = nullptr;
+  const std::byte* at = at_ + format_at(at_).head;
+  for (auto left = count(); left > 0; --left) {
+    const Format& format = format_at(at);
+    const std::byte* value = behind(at);
+    if (format.kind == Kind::str && text_at(at + format.head, length_at(at, format)) == key) {
+      found = value;
+    }
+    at = behind(value);
   }
-  return found;
+  if (found == nullptr) return std::nullopt;
+  return Value{found};
 }
 
 Bytes Value::encoded() const { return {at_, behind(at_)}; }

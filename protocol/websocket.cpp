@@ -219,18 +219,19 @@ void unmask(std::span<std::byte> bytes, std::array<std::byte, 4> mask, std::size
   const auto mask64 = std::uint64_t{mask32} << 32 | mask32;
   std::byte* at = bytes.data();
   std::size_t left = bytes.size();
-  const auto apply = [&at, &left, mask64]<std::size_t words>() {
-    std::uint64_t block[words];
-    while (left >= sizeof block) {
-      std::memcpy(block, at, sizeof block);
-      for (auto& word : block) word ^= mask64;
-      std::memcpy(at, block, sizeof block);
+  const auto apply = [&at, &left]<typename Block>(const Block& block_mask) {
+    while (left >= sizeof(Block)) {
+      Block block;
+      std::memcpy(&block, at, sizeof block);
+      block ^= block_mask;
+      std::memcpy(at, &block, sizeof block);
       at += sizeof block;
       left -= sizeof block;
     }
   };
-  apply.operator()<8>();
-  apply.operator()<1>();
+  using Vector [[gnu::vector_size(64)]] = std::uint64_t;  // the compiler splits it as the CPU needs
+  apply(Vector{} + mask64);
+  apply(mask64);
   for (std::size_t i = 0; i < left; ++i) at[i] ^= mask[i % 4];
 }
 
