@@ -43,10 +43,10 @@ struct Completion {
   bool more = false;
   bool has_buffer = false;
   BufferId buffer{};
-  ConnectionId connection;
+  ConnectionId connection{};
   std::int32_t result = 0;
   /// What was received; the loop gives it back with recycle(buffer).
-  std::span<std::byte> bytes;
+  std::span<std::byte> bytes{};
 };
 
 /// How long submit_and_wait may sleep. `forever` waits for a completion alone.

@@ -10,10 +10,10 @@ namespace parsec::engine {
 
 template <Ring R>
 void Shard<R>::settle_all() {
+  feed_starved();
   working_.clear();
   std::swap(working_, dirty_);
   for (const std::uint32_t slot : working_) settle(slot);
-  feed_starved();
   assert(dirty_.empty());
   for (const std::uint32_t slot : retries_) mark_dirty(slot);
   retries_.clear();
@@ -104,7 +104,7 @@ void Shard<R>::settle_ending(std::uint32_t slot) {
   give_back_output(connection);
 }
 
-/// Arms the receives that found no buffer, as many as there are buffers now.
+/// Lets the receives that found no buffer be armed, as many as there are buffers now.
 template <Ring R>
 void Shard<R>::feed_starved() {
   if (starved_.empty()) return;
@@ -112,7 +112,7 @@ void Shard<R>::feed_starved() {
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t slot = starved_[i];
     table_.at(slot).is_starved = false;
-    settle(slot);
+    mark_dirty(slot);
   }
   starved_.erase(starved_.begin(), starved_.begin() + static_cast<std::ptrdiff_t>(count));
 }
