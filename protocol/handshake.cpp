@@ -139,7 +139,6 @@ std::optional<Refusal> check(const HandshakeAuthenticated& found, const VerifyKe
 
 /// Tells all servers, which drop the organization's connections.
 db::Request& expiration_notice(Session& session) {
-  session.release_identity();  // or the notice would end this connection before its result
   Notification notification{"organization.expired", 1};
   notification.key("organization_id").str(session.organization_id());
   auto& call = session.new_call();

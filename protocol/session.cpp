@@ -169,6 +169,7 @@ void Session::accept(const VerifyKey& verify_key, Profile profile) {
   phase_ = Phase::commands;
   log::info("connection {:x}: {} organization={} device={}", connection_.packed(),
             name(identity_.kind), identity_.organization_id, identity_.device_id);
+  if (withdrawn_) end(CloseCode::normal);
 }
 
 void Session::refuse(std::string_view result, std::string_view help) {

@@ -203,8 +203,6 @@ class Session {
   const Challenge& challenge() const { return opening_->challenge; }
   /// From now on revocation and expiration reach this connection: before the database is asked.
   void claim_identity(Identity identity);
-  /// Until here.
-  void release_identity();
   /// verify_key, profile: of a device.
   void accept(const VerifyKey& verify_key = {}, Profile profile = {});
   void refuse(std::string_view result, std::string_view help);
@@ -232,6 +230,8 @@ class Session {
     std::size_t waiting_bytes = 0;
     bool empty() const { return message.empty() && waiting.empty(); }
   };
+
+  void release_identity();
 
   // Bytes and frames (session.cpp)
   void read_http(std::span<std::byte>& input);
@@ -280,6 +280,7 @@ class Session {
   Awaiting awaiting_ = Awaiting::nothing;
   bool running_ = false;         // the command is on the stack now
   bool attached_ = false;        // to the router
+  bool withdrawn_ = false;       // revoked or expired during the handshake
   bool output_blocked_ = false;  // the peer does not read: requests wait
   bool reading_paused_ = false;
   bool message_is_text_ = false;

@@ -120,7 +120,11 @@ void Session::on_event(const EventPointer& event) {
   const auto& content = event->event().content;
   if (std::holds_alternative<UserRevoked>(content) ||
       std::holds_alternative<OrganizationExpired>(content)) {
-    return end(CloseCode::normal);
+    // A handshake under way still tells its result: what the database says, and if that was read
+    // before the event committed, the end comes right behind it.
+    if (phase_ != Phase::handshake) return end(CloseCode::normal);
+    withdrawn_ = true;
+    return;
   }
   // While loading, on_event_while_loading hears it.
   if (!subscription_ || subscription_->state != Subscription::State::active) return;

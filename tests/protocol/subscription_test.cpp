@@ -184,6 +184,26 @@ TEST_F(SubscriptionTest, RevocationAndExpirationEndConnectionsAtOnce) {
   EXPECT_TRUE(take_sent(other).empty());
 }
 
+TEST_F(SubscriptionTest, AHandshakeUnderWayTellsItsResultWhateverTheEvent) {
+  const auto expired = start_device("Org", "alice@dev1");
+  tell(OrganizationExpired{});  // of the update that the database shows next
+  answer_handshake("alice@dev1", true);
+  answer({{text_cell("ok")}});  // the notice to all servers
+  auto sent = take_sent(expired);
+  ASSERT_EQ(sent.size(), 2u);
+  EXPECT_EQ(describe(*msgpack::parse(sent[0].payload)),
+            "{handshake=\"result\" result=\"organization_expired\" "
+            "help=\"Trial organization has expired\"}");
+
+  const auto late = start_device("Org", "bob@dev1");
+  tell(UserRevoked{"bob"});  // committed after the database was read
+  answer_handshake("bob@dev1");
+  sent = take_sent(late);
+  ASSERT_EQ(sent.size(), 2u);
+  EXPECT_EQ(describe(*msgpack::parse(sent[0].payload)), R"({handshake="result" result="ok"})");
+  EXPECT_EQ(sent[1].close_code(), 1000);
+}
+
 TEST_F(SubscriptionTest, AQueueThatOverflowsEndsTheConnection) {
   const auto bob = subscribe("bob@dev1");
   for (std::size_t i = 0; i < settings.max_waiting_events; ++i) tell(Pinged{"alice@dev1", "x"});

@@ -79,7 +79,14 @@ engine::ConnectionId ServiceFixture::open_administration() {
 
 engine::ConnectionId ServiceFixture::open_device(std::string_view organization_id,
                                                  std::string_view device_id, bool api_v1) {
-  const SigningKey device_key;
+  const auto id = start_device(organization_id, device_id, api_v1);
+  answer_handshake(device_id);
+  take_sent(id);
+  return id;
+}
+
+engine::ConnectionId ServiceFixture::start_device(std::string_view organization_id,
+                                                  std::string_view device_id, bool api_v1) {
   const auto id = open_websocket();
   const auto signed_challenge = device_key.sign(challenge);
   send(id, 7, [&](msgpack::Writer& writer) {
@@ -92,8 +99,6 @@ engine::ConnectionId ServiceFixture::open_device(std::string_view organization_i
     writer.str("rvk"), writer.bin(root_key.verify_key());
     writer.str("answer"), writer.bin(signed_challenge);
   });
-  answer_handshake(device_id, device_key.verify_key());
-  take_sent(id);
   return id;
 }
 
@@ -147,11 +152,10 @@ std::string ServiceFixture::take_reply(engine::ConnectionId id) {
   return document ? describe(*document) : "<not msgpack>";
 }
 
-void ServiceFixture::answer_handshake(std::string_view device_id,
-                                      const protocol::VerifyKey& verify_key) {
-  const auto certificate = stored_device_certificate(device_id, verify_key);
+void ServiceFixture::answer_handshake(std::string_view device_id, bool expired, bool revoked) {
+  const auto certificate = stored_device_certificate(device_id, device_key.verify_key());
   answer({{text_cell("ok"), bytes_cell(certificate), bytes_cell(root_key.verify_key()),
-           bool_cell(false), bool_cell(false), text_cell("ADMIN")}});
+           bool_cell(expired), bool_cell(revoked), text_cell("ADMIN")}});
 }
 
 void ServiceFixture::close(engine::ConnectionId id) {

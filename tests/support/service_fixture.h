@@ -81,6 +81,9 @@ class ServiceFixture {
   /// Opens, upgrades, and takes the challenge.
   engine::ConnectionId open_websocket();
   engine::ConnectionId open_administration();
+  /// Sends a good answer; the database is not answered yet.
+  engine::ConnectionId start_device(std::string_view organization_id, std::string_view device_id,
+                                    bool api_v1 = false);
   /// Logs in through the whole handshake, the database answered by the fixture.
   engine::ConnectionId open_device(std::string_view organization_id, std::string_view device_id,
                                    bool api_v1 = false);
@@ -98,7 +101,7 @@ class ServiceFixture {
   bool is_closed(engine::ConnectionId id) { return transport[id].closed.has_value(); }
   void close(engine::ConnectionId id);
   /// The row of db::functions::handshake_authenticated for that device, in good standing.
-  void answer_handshake(std::string_view device_id, const protocol::VerifyKey& verify_key);
+  void answer_handshake(std::string_view device_id, bool expired = false, bool revoked = false);
 
   // --- Around
   void turn() {
@@ -120,6 +123,7 @@ class ServiceFixture {
   protocol::Service service;
   SigningKey root_key;
   protocol::Challenge challenge{};  // of the last open_websocket()
+  SigningKey device_key;            // of all devices
 
  private:
   std::uint32_t next_slot_ = 0;
