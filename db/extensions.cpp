@@ -64,9 +64,11 @@ std::string explain(const Connection& connection, std::string_view what, const S
 }
 
 bool is_installed(Connection& connection) {
-  // The table is looked up first: a missing one would be an error.
-  const auto found = connection.execute("SELECT to_regclass('parsec_ext.installation')::text");
-  if (!found || field(*found, 0, 0).empty()) return false;
+  // The table is looked up first, as a missing one would be an error; in the catalog and not by
+  // to_regclass(), which may answer from before this transaction waited for the lock.
+  const auto found = connection.execute(
+      "SELECT FROM pg_tables WHERE schemaname = 'parsec_ext' AND tablename = 'installation'");
+  if (!found || row_count(*found) == 0) return false;
   const auto record = connection.execute("SELECT fingerprint FROM parsec_ext.installation");
   return record && row_count(*record) == 1 && field(*record, 0, 0) == extensions_fingerprint();
 }

@@ -42,9 +42,12 @@ int to_int(std::string_view text) {
 }
 
 std::expected<int, SqlError> read_number(Connection& connection) {
+  // From the catalog and not by to_regclass(): that may answer from a cache which does not know
+  // what another process committed while this transaction waited for the lock.
   const auto tables = connection.execute(
-      "SELECT to_regclass('public.organization') IS NOT NULL,"
-      " to_regclass('public.migration') IS NOT NULL");
+      "SELECT coalesce(bool_or(tablename = 'organization'), false),"
+      " coalesce(bool_or(tablename = 'migration'), false)"
+      " FROM pg_tables WHERE schemaname = 'public'");
   if (!tables) return std::unexpected(tables.error());
   const bool has_tables = field(*tables, 0, 0) == "t";
   const bool has_bookkeeping = field(*tables, 0, 1) == "t";

@@ -59,7 +59,7 @@ TEST(Request, Arrays) {
             "\0\0\0\0"
             "\0\0\0\x03"
             "bcd"s);
-  const Bytes blobs[] = {as_bytes("\x00"s)};
+  const Bytes blobs[] = {as_bytes(std::string_view{"\0", 1})};
   request.bytes_array(blobs);
   EXPECT_EQ(parameter(request, 1), "\0\0\0\x01\0\0\0\0\0\0\0\x11\0\0\0\x01\0\0\0\x01\0\0\0\x01\0"s);
   const std::int64_t numbers[] = {-1};
