@@ -1,0 +1,108 @@
+// db/block_store_config.h: what --blockstore accepts and how it refuses (storage.md §4).
+#include "db/block_store_config.h"
+
+#include <gtest/gtest.h>
+
+namespace parsec::db {
+namespace {
+
+using Config = BlockStoreConfig;
+
+Config parsed(std::vector<std::string_view> values) {
+  auto config = parse_block_store(values);
+  EXPECT_TRUE(config) << config.error();
+  return config.value_or(Config{.raid = {}, .nodes = {Config::Mocked{}}});
+}
+
+TEST(BlockStoreConfig, TypeNamesAreCaseInsensitive) {
+  for (const auto* value : {"MOCKED", "mocked", "MocKed"}) {
+    EXPECT_EQ("MOCKED", parsed({value}).type());
+  }
+  EXPECT_EQ("POSTGRESQL", parsed({"PostgreSQL"}).type());
+  EXPECT_EQ("S3", parsed({"s3:a:b:c:d:e"}).type());
+  EXPECT_EQ("SWIFT", parsed({"SWIFT:a:b:c:d:e"}).type());
+  EXPECT_EQ("RAID1", parsed({"Raid1:0:mocked", "rAID1:1:POSTGRESQL"}).type());
+}
+
+TEST(BlockStoreConfig, ReadsTheFieldsOfS3) {
+  const auto config = parsed({R"(s3:http\://s3.example.com\:9000:eu-1:my\\bucket:k\ey:sec\:ret)"});
+  const auto& s3 = std::get<Config::S3>(config.nodes.front());
+  EXPECT_EQ("http://s3.example.com:9000", s3.endpoint_url);
+  EXPECT_EQ("eu-1", s3.region);
+  EXPECT_EQ(R"(my\bucket)", s3.bucket);
+  EXPECT_EQ(R"(k\ey)", s3.key);
+  EXPECT_EQ("sec:ret", s3.secret);
+}
+
+TEST(BlockStoreConfig, AnEndpointWithoutASchemeGetsHttps) {
+  const auto endpoint = [](std::string_view value) {
+    return std::get<Config::S3>(parsed({value}).nodes.front()).endpoint_url;
+  };
+  EXPECT_EQ("https://s3.example.com", endpoint("s3:s3.example.com:r:b:k:s"));
+  EXPECT_EQ("https://a", endpoint(R"(s3:https\://a:r:b:k:s)"));
+  EXPECT_EQ("", endpoint("s3::r:b:k:s"));
+  const auto config = parsed({"swift:swift.example.com:t:c:u:p"});
+  const auto& swift = std::get<Config::Swift>(config.nodes.front());
+  EXPECT_EQ("https://swift.example.com", swift.auth_url);
+  EXPECT_EQ("t", swift.tenant);
+  EXPECT_EQ("c", swift.container);
+  EXPECT_EQ("u", swift.user);
+  EXPECT_EQ("p", swift.password);
+}
+
+TEST(BlockStoreConfig, NodesOfARaidComeInAnyOrder) {
+  const auto config = parsed({"raid5:2:s3::r:two:k:s", "raid5:0:MOCKED", "raid5:1:POSTGRESQL"});
+  EXPECT_EQ(Config::Raid::raid5, config.raid);
+  ASSERT_EQ(3U, config.nodes.size());
+  EXPECT_TRUE(std::holds_alternative<Config::Mocked>(config.nodes[0]));
+  EXPECT_TRUE(std::holds_alternative<Config::Postgresql>(config.nodes[1]));
+  EXPECT_EQ("two", std::get<Config::S3>(config.nodes[2]).bucket);
+}
+
+struct Refused {
+  std::vector<std::string_view> values;
+  std::string_view error;
+};
+
+class BlockStoreConfigRefused : public ::testing::TestWithParam<Refused> {};
+
+TEST_P(BlockStoreConfigRefused, InTheWordsOfTheContract) {
+  const auto config = parse_block_store(GetParam().values);
+  ASSERT_FALSE(config);
+  EXPECT_EQ(GetParam().error, config.error());
+}
+
+constexpr std::string_view s3_error =
+    "Invalid S3 config, must be `s3:[<endpoint_url>]:<region>:<bucket>:<key>:<secret>`";
+constexpr std::string_view swift_error =
+    "Invalid SWIFT config, must be `swift:<auth_url>:<tenant>:<container>:<user>:<password>`";
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, BlockStoreConfigRefused,
+    ::testing::Values(
+        Refused{{""}, "Invalid blockstore type ``"},
+        Refused{{"dummy"}, "Invalid blockstore type `dummy`"},
+        Refused{{"MOCKED:x"}, "Invalid blockstore type `MOCKED`"}, Refused{{"s3"}, s3_error},
+        Refused{{"s3:r:b:k:s"}, s3_error}, Refused{{"s3::r:b:k:s:more"}, s3_error},
+        Refused{{R"(s3::r:b:k\:s)"}, s3_error}, Refused{{"Swift:a:b:c:d"}, swift_error},
+        Refused{{"raid1:x:MOCKED"}, "Invalid node index `x` (must be integer)"},
+        Refused{{"raid1:1x:MOCKED"}, "Invalid node index `1x` (must be integer)"},
+        Refused{{"raid1::MOCKED"}, "Invalid node index `` (must be integer)"},
+        Refused{{"raid1:0:raid1:0:MOCKED"}, "Invalid blockstore type `raid1`"},
+        Refused{{"raid1:0"}, "Invalid RAID config, must be `raid<0|1|5>:<n>:<config>`"},
+        Refused{{"raid0:1:MOCKED"}, "Missing node index `0` in RAID config"},
+        Refused{{"raid0:-1:MOCKED", "raid0:0:MOCKED"}, "Missing node index `1` in RAID config"},
+        Refused{{"raid0:0:MOCKED", "raid0:2:MOCKED", "raid0:3:MOCKED"},
+                "Missing node index `1` in RAID config"},
+        Refused{{"raid0:0:MOCKED", "raid0:0:MOCKED"},
+                "Multiple configuration for node index `0` in RAID config"},
+        Refused{{"raid0:0:MOCKED", "raid1:1:MOCKED"},
+                "Multiple blockstore config with different types: RAID0/RAID1"},
+        Refused{{"POSTGRESQL", "raid1:1:MOCKED"},
+                "Multiple blockstore config with different types: POSTGRESQL/RAID1"},
+        Refused{{"MOCKED", "POSTGRESQL"},
+                "Multiple blockstore configs only available for RAID mode"},
+        Refused{{"raid5:0:MOCKED", "raid5:1:MOCKED"}, "RAID5 block store needs at least 3 nodes"}));
+
+}  // namespace
+}  // namespace parsec::db
