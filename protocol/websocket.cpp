@@ -6,6 +6,7 @@
 #include <bit>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 #include "protocol/base64.h"
 #include "protocol/big_endian.h"

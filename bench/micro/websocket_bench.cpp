@@ -1,7 +1,9 @@
 // WebSocket framing: finding and unmasking a client's frame, and unmasking alone.
 #include <benchmark/benchmark.h>
 
+#include <array>
 #include <cstddef>
+#include <span>
 #include <string>
 
 #include "protocol/websocket.h"

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "tests/protocol/msgpack_text.h"
 

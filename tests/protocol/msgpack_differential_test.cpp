@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <msgpack.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <random>
 #include <string>
