@@ -131,14 +131,14 @@ BEGIN
     RETURN;
   END IF;
   RETURN QUERY
-  SELECT NULL, r.realm_id, newest.role::text
+  SELECT NULL, (SELECT r.realm_id FROM public.realm AS r WHERE r._id = newest.realm),
+    newest.role::text
   FROM (
     SELECT DISTINCT ON (given.realm) given.realm, given.role
     FROM public.realm_user_role AS given
     WHERE given.user_ = found._id
     ORDER BY given.realm, given.certified_on DESC, given._id DESC
   ) AS newest
-  JOIN public.realm AS r ON r._id = newest.realm
   WHERE newest.role IS NOT NULL;
 END
 $$;

@@ -138,7 +138,8 @@ BEGIN
   FROM parsec_ext.message_mark(author.user_) AS k;
   IF after >= mark.place THEN
     RETURN QUERY
-    SELECT NULL, after + row_number() OVER (ORDER BY m._id), d.device_id::text, m."timestamp",
+    SELECT NULL, after + row_number() OVER (ORDER BY m._id),
+      (SELECT d.device_id::text FROM public.device AS d WHERE d._id = m.sender), m."timestamp",
       m.body
     FROM (
       SELECT behind.* FROM public.message AS behind
@@ -146,11 +147,11 @@ BEGIN
       ORDER BY behind._id
       OFFSET after - mark.place
     ) AS m
-    JOIN public.device AS d ON d._id = m.sender
     ORDER BY m._id;
   ELSE
     RETURN QUERY
-    SELECT NULL, after + row_number() OVER (ORDER BY m._id), d.device_id::text, m."timestamp",
+    SELECT NULL, after + row_number() OVER (ORDER BY m._id),
+      (SELECT d.device_id::text FROM public.device AS d WHERE d._id = m.sender), m."timestamp",
       m.body
     FROM (
       (
@@ -163,7 +164,6 @@ BEGIN
       SELECT behind.* FROM public.message AS behind
       WHERE behind.recipient = author.user_ AND behind._id > mark.message
     ) AS m
-    JOIN public.device AS d ON d._id = m.sender
     ORDER BY m._id;
   END IF;
   GET DIAGNOSTICS returned = ROW_COUNT;

@@ -180,6 +180,9 @@ $$;
 -- The closure of who certified (4-commands.md §4.4 user_get), from these devices on: their
 -- certificates (list: devices), their owners' (users) and the owners' revocations (revoked_users),
 -- and so on with the certifiers of all three. Each once.
+--
+-- LATERAL … OFFSET 0 keeps each lookup by key: the planner cannot know how short chains are, and
+-- would read the whole tables to join them at once.
 CREATE OR REPLACE FUNCTION parsec_ext.trustchain(certifiers integer[], redacted boolean)
 RETURNS TABLE (list text, certificate bytea)
 LANGUAGE sql STABLE
@@ -189,18 +192,31 @@ AS $$
     UNION
     SELECT next.device
     FROM reached
-    JOIN public.device AS d ON d._id = reached.device
-    JOIN public.user_ AS u ON u._id = d.user_
     CROSS JOIN LATERAL (
-      VALUES (d.device_certifier), (u.user_certifier), (u.revoked_user_certifier)
+      SELECT d.device_certifier, u.user_certifier, u.revoked_user_certifier
+      FROM public.device AS d
+      JOIN public.user_ AS u ON u._id = d.user_
+      WHERE d._id = reached.device
+      OFFSET 0
+    ) AS found
+    CROSS JOIN LATERAL (
+      VALUES (found.device_certifier), (found.user_certifier), (found.revoked_user_certifier)
     ) AS next (device)
     WHERE next.device IS NOT NULL
   ),
   devices AS MATERIALIZED (
-    SELECT d.* FROM reached JOIN public.device AS d ON d._id = reached.device
+    SELECT d.*
+    FROM reached
+    CROSS JOIN LATERAL (
+      SELECT one.* FROM public.device AS one WHERE one._id = reached.device OFFSET 0
+    ) AS d
   ),
   users AS MATERIALIZED (
-    SELECT u.* FROM public.user_ AS u WHERE u._id IN (SELECT devices.user_ FROM devices)
+    SELECT u.*
+    FROM (SELECT DISTINCT devices.user_ FROM devices) AS owner
+    CROSS JOIN LATERAL (
+      SELECT one.* FROM public.user_ AS one WHERE one._id = owner.user_ OFFSET 0
+    ) AS u
   )
   SELECT 'devices',
     CASE WHEN redacted THEN d.redacted_device_certificate ELSE d.device_certificate END
