@@ -8,9 +8,21 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/log.h"
+
 namespace parsec::testing {
 
 using websocket::Opcode;
+
+namespace {
+
+/// Thousands of connections tell their life otherwise.
+[[maybe_unused]] const bool quiet = [] {
+  spdlog::set_level(spdlog::level::off);
+  return true;
+}();
+
+}  // namespace
 
 SigningKey::SigningKey() {
   crypto_sign_keypair(reinterpret_cast<unsigned char*>(verify_key_.data()), secret_key_.data());
