@@ -381,6 +381,7 @@ void SimRing::execute_submitted() {
 }
 
 void SimRing::submit_and_wait(std::uint32_t wait_count, WaitTime wait, engine::Counters&) {
+  stalled_ = false;
   execute_submitted();
   // Work takes time: without it a busy loop would stand still in one moment.
   network_.advance_to(network_.now() + std::chrono::microseconds{1 + network_.below(20)});

@@ -59,7 +59,7 @@ class SimRing {
   /// The canary: swallows the next terminal completion of that kind, as a broken kernel would.
   void lose_next(engine::Operation operation) { lose_ = operation; }
 
-  /// Asleep for ever: no event is left that could end a wait without a timeout.
+  /// The last wait would have lasted for ever: it had no timeout, and no event is left.
   bool stalled() const { return stalled_; }
   const std::vector<std::string>& violations() const { return violations_; }
   /// To be called when the shard says it has stopped: what it still holds joins violations().
