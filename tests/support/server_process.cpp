@@ -4,9 +4,10 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/pidfd.h>
+#include <sodium.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -119,7 +120,9 @@ void ChildProcess::await_end_of_output(Duration timeout) const {
 
 std::optional<int> ChildProcess::wait_exit(Duration timeout) {
   if (exit_) return exit_;
-  const int descriptor = ::pidfd_open(pid_, 0);  // readable once the process has ended
+  // A pidfd is readable once the process has ended. (glibc 2.36 declares pidfd_open() without
+  // C linkage.)
+  const int descriptor = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0U));
   pollfd wanted{descriptor, POLLIN, 0};
   const int ready = ::poll(&wanted, 1, static_cast<int>(timeout.count()));
   ::close(descriptor);
@@ -147,32 +150,41 @@ ProgramResult run_parsec(std::vector<std::string> arguments,
 
 // --- ServerProcess -------------------------------------------------------------------------------
 
-ServerProcess::PortReservation::PortReservation(std::uint16_t port) {
-  descriptor_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int on = 1;
-  ::setsockopt(descriptor_, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);  // as the server does
-  sockaddr_in name{};
-  name.sin_family = AF_INET;
-  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  name.sin_port = htons(port);
-  socklen_t size = sizeof name;
-  if (::bind(descriptor_, reinterpret_cast<const sockaddr*>(&name), size) != 0 ||
-      ::getsockname(descriptor_, reinterpret_cast<sockaddr*>(&name), &size) != 0) {
-    ::close(descriptor_);
-    throw ClientError("no free port: " + std::string{std::strerror(errno)});
+namespace {
+
+/// A port that nobody has just now, below those that the kernel gives to outgoing connections, so
+/// that a server can come back on it.
+std::uint16_t free_port() {
+  for (;;) {
+    sockaddr_in name{};
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const auto port = static_cast<std::uint16_t>(16'384 + randombytes_uniform(16'384));
+    name.sin_port = htons(port);
+    const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int bound = ::bind(descriptor, reinterpret_cast<const sockaddr*>(&name), sizeof name);
+    ::close(descriptor);
+    if (bound == 0) return port;
   }
-  port_ = ntohs(name.sin_port);
 }
 
-ServerProcess::PortReservation::~PortReservation() { ::close(descriptor_); }
+}  // namespace
 
-ServerProcess::ServerProcess(const ServerOptions& options)
-    : options_(options), reservation_(options.port.value_or(0)) {
-  address_.port = reservation_.port();
+ServerProcess::ServerProcess(const ServerOptions& options) : options_(options) {
+  address_.port = options.port ? *options.port : free_port();
   start();
 }
 
 void ServerProcess::start() {
+  for (int attempt = 1; !try_to_start(); ++attempt) {
+    if (options_.port || attempt == 10) {
+      throw ClientError("the server finds no free port:\n" + process_->output());
+    }
+    address_.port = free_port();
+  }
+}
+
+bool ServerProcess::try_to_start() {
   const std::string port = std::to_string(address_.port);
   std::vector<std::string> command{parsec_program(), "backend", "run", "--dev"};
   const auto option = [&](std::string_view name, const std::string& value) {
@@ -185,10 +197,14 @@ void ServerProcess::start() {
   option("--administration-token", options_.administration_token);
   command.insert(command.end(), options_.arguments.begin(), options_.arguments.end());
   process_ = std::make_unique<ChildProcess>(std::move(command), options_.variables);
-  if (!process_->await_output("Starting Parsec Backend on " + address_.host + ":" + port,
-                              Duration{60'000})) {
-    throw ClientError("the server does not start:\n" + process_->output());
+  if (process_->await_output("Starting Parsec Backend on " + address_.host + ":" + port,
+                             Duration{60'000})) {
+    options_.port = address_.port;  // where clients find it from now on
+    return true;
   }
+  const std::string output = process_->output();
+  if (output.find("Address already in use") != std::string::npos) return false;
+  throw ClientError("the server does not start:\n" + output);
 }
 
 int ServerProcess::stop(Duration timeout) {

@@ -89,22 +89,10 @@ class ServerProcess {
   void start();
 
  private:
-  /// Keeps the port for this server: bound, never listening, so it takes no connection.
-  class PortReservation {
-   public:
-    explicit PortReservation(std::uint16_t port);
-    ~PortReservation();
-    PortReservation(const PortReservation&) = delete;
-    PortReservation& operator=(const PortReservation&) = delete;
-    std::uint16_t port() const { return port_; }
-
-   private:
-    int descriptor_;
-    std::uint16_t port_;
-  };
+  /// False: somebody else has the port.
+  bool try_to_start();
 
   ServerOptions options_;
-  PortReservation reservation_;
   Address address_;
   std::unique_ptr<ChildProcess> process_;
 };
