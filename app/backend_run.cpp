@@ -41,6 +41,15 @@ protocol::Settings protocol_settings(const Configuration& configuration) {
   return settings;
 }
 
+/// Of the whole process.
+std::uint32_t max_connections(const Configuration& configuration) {
+  if (configuration.max_connections != 0) return configuration.max_connections;
+  constexpr std::uint64_t reserve = 512;  // database connections, listening sockets, files, wakers
+  constexpr std::uint64_t most = 1'000'000;
+  const std::uint64_t files = engine::raise_open_files_limit();
+  return static_cast<std::uint32_t>(std::clamp(files, reserve + 1, reserve + most) - reserve);
+}
+
 engine::ShardThreadsOptions shard_options(const Configuration& configuration,
                                           std::uint32_t shards) {
   engine::ShardThreadsOptions options;
@@ -48,7 +57,7 @@ engine::ShardThreadsOptions shard_options(const Configuration& configuration,
   options.address.port = configuration.port;
   options.shards = shards;
   options.pin = configuration.pin_threads;
-  options.limits.connections = (configuration.max_connections + shards - 1) / shards;
+  options.limits.connections = (max_connections(configuration) + shards - 1) / shards;
   options.limits.shutdown_grace = configuration.shutdown_timeout;
   options.uring.best_tier = configuration.best_ring_tier;
   return options;

@@ -175,7 +175,9 @@ void read_capacity(OptionReader& read, Configuration& configuration) {
   if (read.given("--shards")) configuration.shards = read.count("--shards", 1, most_threads);
   configuration.pin_threads = read.boolean("--pin-threads");
   configuration.best_ring_tier = read.choice<engine::UringTier>("--io-uring-tier", ring_tiers);
-  configuration.max_connections = read.count("--max-connections", 1, 1 << 24);
+  if (read.given("--max-connections")) {
+    configuration.max_connections = read.count("--max-connections", 1, 1 << 24);
+  }
   configuration.max_message_bytes = read.size("--max-message-size", 1024, 1 << 30);
   configuration.max_waiting_events = read.count("--max-waiting-events", 1, 1 << 20);
   configuration.head_timeout = read.seconds("--head-timeout");

@@ -69,7 +69,7 @@ struct Configuration {
   std::uint32_t shards = 0;  // 0: one for each core
   bool pin_threads = false;
   engine::UringTier best_ring_tier{};
-  std::uint32_t max_connections = 0;  // of all shards
+  std::uint32_t max_connections = 0;  // of all shards; 0: as open files allow
   std::size_t max_message_bytes = 0;
   std::size_t max_waiting_events = 0;
   std::chrono::milliseconds head_timeout{};

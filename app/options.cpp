@@ -180,10 +180,8 @@ constexpr auto capacity = std::to_array<Option>({
     {.name = "--max-connections",
      .variable = "PARSEC_MAX_CONNECTIONS",
      .metavar = "NUMBER",
-     .fallback = "200000",
-     .help =
-         "Most client connections, shared out evenly among the network threads; further ones are "
-         "turned away."},
+     .help = "Most client connections, shared out evenly among the network threads; further ones "
+             "are turned away. By default what the limit of open files has room for."},
     {.name = "--max-message-size",
      .variable = "PARSEC_MAX_MESSAGE_SIZE",
      .metavar = "SIZE",
