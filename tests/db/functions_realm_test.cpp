@@ -183,6 +183,20 @@ TEST_F(FunctionsRealm, TheNewestCertificateCounts) {
   EXPECT_EQ("ok", world.sql.status(world.realm_update_roles("alice", realm_id, "bob", "MANAGER")));
   EXPECT_EQ("already_granted",
             world.sql.status(world.realm_update_roles("alice", realm_id, "bob", "MANAGER")));
+
+  // For the rights of the author it is the same, also as other servers store them.
+  const auto store = [&](std::string_view role, std::string_view certified_on) {
+    world.sql.run(
+        "INSERT INTO public.realm_user_role (realm, user_, role, certificate, certified_by,"
+        " certified_on) VALUES (" +
+        world.realm_key(realm_id) + ", " + world.user_key("carol") + ", " + std::string{role} +
+        ", 'c', " + world.device_key("alice") + ", '" + std::string{certified_on} + "')");
+    return status_of("carol", realm_id);
+  };
+  EXPECT_EQ("ok", store("'READER'", "2024-01-01"));
+  EXPECT_EQ("ok", store("NULL", "2023-12-31"));
+  EXPECT_EQ("not_allowed", store("NULL", "2024-01-01"));
+  EXPECT_EQ("ok", store("'READER'", "2024-01-01"));
 }
 
 TEST_F(FunctionsRealm, TellsOfTheRoleBeforeTheMessage) {

@@ -17,9 +17,11 @@ DECLARE
   author record;
 BEGIN
   SELECT r._id, r.maintenance_type INTO realm
-  FROM public.organization AS o
-  JOIN public.realm AS r ON r.organization = o._id
-  WHERE o.organization_id = block_create_check.organization_id
+  FROM public.realm AS r
+  WHERE r.organization = (
+      SELECT o._id FROM public.organization AS o
+      WHERE o.organization_id = block_create_check.organization_id
+    )
     AND r.realm_id = block_create_check.realm_id;
 
   SELECT * INTO author
@@ -121,12 +123,17 @@ DECLARE
   reader record;
 BEGIN
   SELECT r._id, r.maintenance_type INTO realm
-  FROM public.organization AS o
-  JOIN public.block AS b ON b.organization = o._id
-  JOIN public.realm AS r ON r._id = b.realm
-  WHERE o.organization_id = block_read.organization_id
-    AND b.block_id = block_read.block_id
-    AND b.deleted_on IS NULL;
+  FROM public.realm AS r
+  WHERE r._id = (
+    SELECT b.realm
+    FROM public.block AS b
+    WHERE b.organization = (
+        SELECT o._id FROM public.organization AS o
+        WHERE o.organization_id = block_read.organization_id
+      )
+      AND b.block_id = block_read.block_id
+      AND b.deleted_on IS NULL
+  );
 
   SELECT * INTO reader
   FROM parsec_ext.member(block_read.organization_id, block_read.device_id, realm._id);

@@ -305,9 +305,11 @@ DECLARE
   author record;
 BEGIN
   SELECT r._id, r.maintenance_type, r.encryption_revision INTO realm
-  FROM public.organization AS o
-  JOIN public.realm AS r ON r.organization = o._id
-  WHERE o.organization_id = vlob_maintenance_get_reencryption_batch.organization_id
+  FROM public.realm AS r
+  WHERE r.organization = (
+      SELECT o._id FROM public.organization AS o
+      WHERE o.organization_id = vlob_maintenance_get_reencryption_batch.organization_id
+    )
     AND r.realm_id = vlob_maintenance_get_reencryption_batch.realm_id;
 
   SELECT member.*, revisions.previous, revisions.revision,

@@ -68,14 +68,15 @@ AS $$
     END,
     realm.maintenance_type::text,
     realm.maintenance_started_on,
-    starter.device_id::text,
+    (SELECT d.device_id::text FROM public.device AS d WHERE d._id = realm.maintenance_started_by),
     realm.encryption_revision
   FROM (SELECT) AS always
-  LEFT JOIN (
-    public.realm AS realm
-    JOIN public.organization AS o ON o._id = realm.organization
-  ) ON o.organization_id = realm_status.organization_id AND realm.realm_id = realm_status.realm_id
-  LEFT JOIN public.device AS starter ON starter._id = realm.maintenance_started_by
+  LEFT JOIN public.realm AS realm
+    ON realm.organization = (
+      SELECT o._id FROM public.organization AS o
+      WHERE o.organization_id = realm_status.organization_id
+    )
+    AND realm.realm_id = realm_status.realm_id
   CROSS JOIN LATERAL parsec_ext.member(
     realm_status.organization_id, realm_status.device_id, realm._id
   ) AS author
@@ -95,9 +96,12 @@ DECLARE
   realm_key integer;
 BEGIN
   SELECT r._id INTO realm_key
-  FROM public.organization AS o
-  JOIN public.realm AS r ON r.organization = o._id
-  WHERE o.organization_id = realm_stats.organization_id AND r.realm_id = realm_stats.realm_id;
+  FROM public.realm AS r
+  WHERE r.organization = (
+      SELECT o._id FROM public.organization AS o
+      WHERE o.organization_id = realm_stats.organization_id
+    )
+    AND r.realm_id = realm_stats.realm_id;
 
   SELECT * INTO author
   FROM parsec_ext.member(realm_stats.organization_id, realm_stats.device_id, realm_key);
@@ -130,9 +134,11 @@ DECLARE
   realm_key integer;
 BEGIN
   SELECT r._id INTO realm_key
-  FROM public.organization AS o
-  JOIN public.realm AS r ON r.organization = o._id
-  WHERE o.organization_id = realm_get_role_certificates.organization_id
+  FROM public.realm AS r
+  WHERE r.organization = (
+      SELECT o._id FROM public.organization AS o
+      WHERE o.organization_id = realm_get_role_certificates.organization_id
+    )
     AND r.realm_id = realm_get_role_certificates.realm_id;
 
   SELECT * INTO author

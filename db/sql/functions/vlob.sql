@@ -2,6 +2,10 @@
 --
 -- A vlob is its atoms: one row per version and encryption revision. Which realm a vlob belongs to
 -- is found by its oldest atom.
+--
+-- Here and in the files beside it: what is found by its keys is a subquery that names all of them,
+-- not a join. Plans are kept while tables grow; a join that was planned on a nearly empty table
+-- may read the whole of it, a subquery has but one good index.
 
 -- Lists a stored version in the realm's update log and tells of it. The checkpoint is MAX + 1:
 -- under the realm's lock final at the first attempt, unless a server that does not lock takes the
@@ -23,9 +27,15 @@ DECLARE
 BEGIN
   LOOP
     INSERT INTO public.realm_vlob_update (realm, index, vlob_atom)
-    SELECT vlob_log.realm, COALESCE(max(log.index), 0) + 1, vlob_log.atom
-    FROM public.realm_vlob_update AS log
-    WHERE log.realm = vlob_log.realm
+    -- Not max(): of a table that was small when this was planned, it would read the whole log.
+    SELECT vlob_log.realm, COALESCE(last.index, 0) + 1, vlob_log.atom
+    FROM (SELECT) AS always
+    LEFT JOIN (
+      SELECT log.index FROM public.realm_vlob_update AS log
+      WHERE log.realm = vlob_log.realm
+      ORDER BY log.index DESC
+      LIMIT 1
+    ) AS last ON true
     ON CONFLICT DO NOTHING
     RETURNING index INTO checkpoint;
     EXIT WHEN checkpoint IS NOT NULL;
@@ -168,20 +178,20 @@ BEGIN
 
   realm_id := realm.realm_id;
   IF vlob_read.wanted_version IS NOT NULL THEN
-    SELECT atom.version, atom.blob, device.device_id, atom.created_on
+    SELECT atom.version, atom.blob,
+      (SELECT d.device_id FROM public.device AS d WHERE d._id = atom.author), atom.created_on
     INTO version, blob, author, created_on
     FROM public.vlob_atom AS atom
-    JOIN public.device AS device ON device._id = atom.author
     WHERE atom.vlob_encryption_revision = reader.revision
       AND atom.vlob_id = vlob_read.vlob_id
       AND atom.version = vlob_read.wanted_version;
   ELSE
     -- Timestamps never decrease from version to version, so from the newest down the first that
     -- is old enough is near where clients ask.
-    SELECT atom.version, atom.blob, device.device_id, atom.created_on
+    SELECT atom.version, atom.blob,
+      (SELECT d.device_id FROM public.device AS d WHERE d._id = atom.author), atom.created_on
     INTO version, blob, author, created_on
     FROM public.vlob_atom AS atom
-    JOIN public.device AS device ON device._id = atom.author
     WHERE atom.vlob_encryption_revision = reader.revision
       AND atom.vlob_id = vlob_read.vlob_id
       AND atom.created_on <= COALESCE(vlob_read.instant, 'infinity')
@@ -207,20 +217,22 @@ RETURNS TABLE (
 LANGUAGE sql STABLE ROWS 1
 AS $$
   SELECT realm._id, realm.realm_id, realm.maintenance_type, realm.encryption_revision
-  FROM (
-    SELECT atom.vlob_encryption_revision
-    FROM public.vlob_atom AS atom
-    WHERE atom.organization = (
-        SELECT o._id FROM public.organization AS o
-        WHERE o.organization_id = vlob_realm.organization_id
-      )
-      AND atom.vlob_id = vlob_realm.vlob_id
-    ORDER BY atom._id
-    LIMIT 1
-  ) AS oldest
-  JOIN public.vlob_encryption_revision AS revision
-    ON revision._id = oldest.vlob_encryption_revision
-  JOIN public.realm AS realm ON realm._id = revision.realm
+  FROM public.realm AS realm
+  WHERE realm._id = (
+    SELECT revision.realm
+    FROM public.vlob_encryption_revision AS revision
+    WHERE revision._id = (
+      SELECT oldest.vlob_encryption_revision
+      FROM public.vlob_atom AS oldest
+      WHERE oldest.organization = (
+          SELECT o._id FROM public.organization AS o
+          WHERE o.organization_id = vlob_realm.organization_id
+        )
+        AND oldest.vlob_id = vlob_realm.vlob_id
+      ORDER BY oldest._id
+      LIMIT 1
+    )
+  )
 $$;
 
 -- presumed_realm_id: the realm by which the request was routed. Transactions that lock several realms
@@ -320,18 +332,23 @@ DECLARE
   reader record;
 BEGIN
   SELECT r._id, r.maintenance_type INTO realm
-  FROM public.organization AS o
-  JOIN public.realm AS r ON r.organization = o._id
-  WHERE o.organization_id = vlob_poll_changes.organization_id
+  FROM public.realm AS r
+  WHERE r.organization = (
+      SELECT o._id FROM public.organization AS o
+      WHERE o.organization_id = vlob_poll_changes.organization_id
+    )
     AND r.realm_id = vlob_poll_changes.realm_id;
 
   SELECT member.*, newest.index INTO reader
   FROM parsec_ext.member(
     vlob_poll_changes.organization_id, vlob_poll_changes.device_id, realm._id
   ) AS member
-  CROSS JOIN LATERAL (
-    SELECT max(log.index) AS index FROM public.realm_vlob_update AS log WHERE log.realm = realm._id
-  ) AS newest;
+  LEFT JOIN (
+    SELECT log.index FROM public.realm_vlob_update AS log
+    WHERE log.realm = realm._id
+    ORDER BY log.index DESC
+    LIMIT 1
+  ) AS newest ON true;
   status := CASE
     WHEN reader.status <> 'ok' THEN reader.status
     WHEN realm._id IS NULL THEN 'realm_not_found'
@@ -399,9 +416,9 @@ BEGIN
   END IF;
 
   RETURN QUERY
-  SELECT NULL::text, NULL::uuid, atom.version, atom.created_on, device.device_id::text
+  SELECT NULL::text, NULL::uuid, atom.version, atom.created_on,
+    (SELECT d.device_id::text FROM public.device AS d WHERE d._id = atom.author)
   FROM public.vlob_atom AS atom
-  JOIN public.device AS device ON device._id = atom.author
   WHERE atom.vlob_encryption_revision = reader.revision
     AND atom.vlob_id = vlob_list_versions.vlob_id
   ORDER BY atom.version;
