@@ -53,6 +53,11 @@ std::string session_setup(const SessionLimits& limits) {
       "SET idle_in_transaction_session_timeout TO 0;"
       // Compiling a statement takes longer than running any of ours.
       "SET jit TO off;"
+      // Plans live as long as the session, and the first ones are made while tables are small or
+      // were never analysed: then a sequential scan looks cheap, and stays when it no longer is.
+      // Every function has its index (sql/indexes.sql), and its plan does not depend on values.
+      "SET enable_seqscan TO off;"
+      "SET plan_cache_mode TO force_generic_plan;"
       // PostgreSQL 14 and later.
       "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'",
       limits.statement_timeout.count(), limits.lock_timeout.count());

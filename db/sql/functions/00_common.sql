@@ -57,11 +57,20 @@ AS $$
     u.user_id::text,
     COALESCE(u.profile, 'STANDARD')
   FROM (SELECT) AS always
-  LEFT JOIN (
-    public.organization AS o
-    JOIN public.device AS d ON d.organization = o._id
-    JOIN public.user_ AS u ON u._id = d.user_
-  ) ON o.organization_id = author.organization_id AND d.device_id = author.device_id
+  -- One lookup after the other: planned on tiny tables, a join of the three would read a whole
+  -- index of device ever after.
+  LEFT JOIN LATERAL (
+    SELECT found._id, found.expiration_date FROM public.organization AS found
+    WHERE found.organization_id = author.organization_id LIMIT 1
+  ) AS o ON true
+  LEFT JOIN LATERAL (
+    SELECT found._id, found.user_ FROM public.device AS found
+    WHERE found.organization = o._id AND found.device_id = author.device_id LIMIT 1
+  ) AS d ON true
+  LEFT JOIN LATERAL (
+    SELECT found._id, found.user_id, found.revoked_on, found.profile FROM public.user_ AS found
+    WHERE found._id = d.user_ LIMIT 1
+  ) AS u ON true
 $$;
 
 -- The shortest msgpack form of an integer, as the wire has it (1-transport.md §1.3). Not STRICT:
