@@ -27,7 +27,7 @@ int milliseconds_until(Deadline deadline) {
   return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 3'600'000));
 }
 
-std::runtime_error system_error(std::string_view what) {
+ClientError system_error(std::string_view what) {
   return ClientError(std::string{what} + ": " + std::strerror(errno));
 }
 
