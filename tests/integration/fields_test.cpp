@@ -54,8 +54,6 @@ TEST_F(Fields, MessagesOfEachType) {
                   {"per_participant_message", Map{}}};
   const Map save{{"realm_id", id}, {"encryption_revision", 1}, {"batch", list()}};
   const Map roles{{"role_certificate", ""_bin}, {"recipient_message", nullptr}};
-  const Map remove{{"token", id}, {"reason", "FINISHED"}};
-  const Map greet{{"token", id}, {"greeter_public_key", Octets{32, 'k'}}};
   struct Row {
     const char* name;
     const char* cmd;
@@ -212,34 +210,6 @@ TEST_F(Fields, MessagesOfEachType) {
        roles.without("recipient_message"),
        {{"recipient_message", missing}}},
 
-      {"enum null", "invite_delete", remove.with({{"reason", nullptr}}), {{"reason", null_given}}},
-      {"enum unknown",
-       "invite_delete",
-       remove.with({{"reason", "NOPE"}}),
-       {{"reason", "Invalid role `NOPE`"}}},
-      {"enum in another case",
-       "invite_delete",
-       remove.with({{"reason", "Finished"}}),
-       {{"reason", "Invalid role `Finished`"}}},
-      {"enum integer", "invite_delete", remove.with({{"reason", 1}}), {{"reason", "Not string"}}},
-      {"enum octets",
-       "invite_delete",
-       remove.with({{"reason", "FINISHED"_bin}}),
-       {{"reason", "Not string"}}},
-
-      {"key too short",
-       "invite_1_greeter_wait_peer",
-       greet.with({{"greeter_public_key", Octets{31, 'k'}}}),
-       {{"greeter_public_key", "Invalid verify key."}}},
-      {"key too long",
-       "invite_1_greeter_wait_peer",
-       greet.with({{"greeter_public_key", Octets{33, 'k'}}}),
-       {{"greeter_public_key", "Invalid verify key."}}},
-      {"key text",
-       "invite_1_greeter_wait_peer",
-       greet.with({{"greeter_public_key", std::string(32, 'k')}}),
-       {{"greeter_public_key", anything}}},
-
       {"all failing fields together",
        "vlob_create",
        {{"realm_id", 1}, {"vlob_id", nullptr}, {"timestamp", "x"}, {"blob", "y"}},
@@ -290,18 +260,10 @@ TEST_F(Fields, RequiredOnesOfEveryCommand) {
   const std::vector<Row> v1{
       {"user_create", {"user_certificate", "device_certificate"}},
       {"device_create", {"device_certificate", "encrypted_answer"}},
-      {"user_invite", {"user_id"}},
-      {"user_cancel_invitation", {"user_id"}},
-      {"device_invite", {"invited_device_name"}},
-      {"device_cancel_invitation", {"invited_device_name"}},
   };
   const std::vector<Row> anonymous{
       {"organization_bootstrap",
        {"bootstrap_token", "root_verify_key", "user_certificate", "device_certificate"}},
-      {"user_claim", {"invited_user_id", "encrypted_claim"}},
-      {"user_get_invitation_creator", {"invited_user_id"}},
-      {"device_claim", {"invited_device_id", "encrypted_claim"}},
-      {"device_get_invitation_creator", {"invited_device_id"}},
   };
   const std::vector<Row> administrators{
       {"organization_create", {"organization_id"}},

@@ -60,7 +60,7 @@ TEST_F(Msgpack, RoundsTimestampsToMicroseconds) {
   const Row rows[]{{"down", 0.4, 0}, {"up", 0.6, 1}, {"up to the second", -0.4, 0}};
   for_each_row(rows, [&](const Row& row) {
     const Uuid vlob_id = new_uuid();
-    const double seconds = (static_cast<double>(base) + row.offset_us) / 1e6;
+    const double seconds = static_cast<double>(base) / 1e6 + row.offset_us / 1e6;
     EXPECT_THAT(session.call("vlob_create", {{"realm_id", realm_id},
                                              {"encryption_revision", 1},
                                              {"vlob_id", vlob_id},

@@ -239,15 +239,6 @@ TEST_F(Transport, ClosesOnViolationsOfRfc6455) {
   });
 }
 
-TEST_F(Transport, AnswersWhatCameBeforeAViolation) {
-  Session session = alice();
-  session.send_raw(frame(Opcode::binary, ping_request("1")) +
-                   frame(Opcode::binary, ping_request("2")) + frame(static_cast<Opcode>(5), ""));
-  EXPECT_EQ(session.wait_end(), 1002);
-  EXPECT_THAT(session.reply(), pong("1"));
-  EXPECT_THAT(session.reply(), pong("2"));
-}
-
 // --- §1.2 request and reply ----------------------------------------------------------------------
 
 TEST_F(Transport, ServesAPipelineInOrder) {
@@ -362,11 +353,6 @@ TEST_F(Transport, AnswersPingInEveryWaitingState) {
   session.subscribe();
   session.start("events_listen");
   session.ping("while it listens");
-  const Uuid invitation = session.organization().connect(session.device()).invite();
-  Session greeter = again(session);
-  greeter.start("invite_1_greeter_wait_peer",
-                {{"token", invitation}, {"greeter_public_key", Octets{32, 'k'}}});
-  greeter.ping("while the conduit waits");
 }
 
 TEST_F(Transport, ServesOthersWhenAPeerLeavesInAnyState) {
