@@ -1,0 +1,22 @@
+#include "tests/app/golden.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+namespace parsec::testing {
+
+void expect_golden(const std::string& name, const std::string& text) {
+  const std::string path = std::string{PARSEC_SOURCE_DIR} + "/tests/app/golden/" + name;
+  if (std::getenv("PARSEC_UPDATE_GOLDEN") != nullptr) {
+    std::ofstream{path} << text;
+    return;
+  }
+  std::ostringstream expected;
+  expected << std::ifstream{path}.rdbuf();
+  EXPECT_EQ(text, expected.str()) << path << " differs; PARSEC_UPDATE_GOLDEN=1 updates it";
+}
+
+}  // namespace parsec::testing
