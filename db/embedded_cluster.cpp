@@ -91,6 +91,21 @@ std::expected<void, std::string> make_private(const fs::path& directory, const A
   return {};
 }
 
+/// The directory above that keeps the account out; empty: none does. Only root starts PostgreSQL as
+/// somebody else, who may not see what root sees.
+fs::path closed_parent(const fs::path& directory, const Account& account) {
+  if (account.uid == ::geteuid()) return {};
+  for (fs::path parent = directory.parent_path();; parent = parent.parent_path()) {
+    struct stat status {};
+    if (::stat(parent.c_str(), &status) != 0) return parent;
+    mode_t needed = S_IXOTH;
+    if (status.st_gid == account.gid) needed = S_IXGRP;
+    if (status.st_uid == account.uid) needed = S_IXUSR;
+    if ((status.st_mode & needed) == 0) return parent;
+    if (parent == parent.root_path()) return {};
+  }
+}
+
 /// Paths that need no quoting, neither in PostgreSQL's list of directories nor in libpq's of hosts.
 bool is_plain(const fs::path& path) {
   return std::ranges::all_of(path.native(), [](char c) {
@@ -192,6 +207,11 @@ std::expected<void, std::string> EmbeddedCluster::prepare(const Target& target) 
     if (error) return std::unexpected("Cannot use " + target.location + ": " + error.message());
   }
   if (auto done = make_private(directory_, account_); !done) return done;
+  if (const fs::path closed = closed_parent(directory_, account_); !closed.empty()) {
+    return std::unexpected(fmt::format(
+        "PostgreSQL runs as the user `{}`, who may not enter {}: choose another place than {}",
+        account_.name, closed.native(), directory_.native()));
+  }
   lock_ = lock_directory(directory_, O_CREAT);
   if (lock_ < 0) {
     const bool taken = errno == EWOULDBLOCK;
@@ -206,7 +226,10 @@ std::expected<void, std::string> EmbeddedCluster::prepare(const Target& target) 
   if (socket_directory_ != directory_) {
     if (auto done = make_private(socket_directory_, account_); !done) return done;
   }
-  end_processes_in(data(), SIGINT);
+  if (!processes_in(data()).empty()) {
+    log::warn("Ending a PostgreSQL that an earlier run left behind in {}", data().native());
+    end_processes_in(data(), SIGINT);
+  }
   auto programs = find_postgres_programs(first_line(data() / "PG_VERSION"));
   if (!programs) return std::unexpected(programs.error());
   programs_ = *programs;
@@ -307,6 +330,8 @@ void EmbeddedCluster::supervise() {
     }
     changed_.wait_for(lock, restart_pause, [this] { return stopping_; });
   }
+  // The process that writes the log goes after its parent.
+  end_processes_in(data(), SIGQUIT);
   ended_ = true;
   changed_.notify_all();
 }

@@ -18,8 +18,6 @@
 #include <fstream>
 #include <thread>
 
-#include "engine/log.h"
-
 namespace parsec::db {
 namespace {
 
@@ -193,7 +191,6 @@ std::vector<pid_t> processes_in(const fs::path& data_directory) {
 void end_processes_in(const fs::path& data_directory, int polite_signal) {
   const auto processes = processes_in(data_directory);
   if (processes.empty()) return;
-  log::warn("Ending a PostgreSQL that an earlier run left behind in {}", data_directory.native());
   const pid_t postmaster = postmaster_of(data_directory);
   if (std::ranges::find(processes, postmaster) != processes.end()) {
     ::kill(postmaster, polite_signal);

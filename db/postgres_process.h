@@ -45,7 +45,7 @@ int wait_for(pid_t pid);
 /// The PostgreSQL processes of that data directory, whoever started them.
 std::vector<pid_t> processes_in(const std::filesystem::path& data_directory);
 
-/// Ends them, politely first (death_signal to the postmaster), and returns when they are gone.
+/// Ends them, politely first (that signal to the postmaster), and returns when they are gone.
 void end_processes_in(const std::filesystem::path& data_directory, int polite_signal);
 
 }  // namespace parsec::db

@@ -1,0 +1,136 @@
+// Notifications in commit order, and fences among them.
+#include "db/listener.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <thread>
+
+#include "tests/db/database_fixture.h"
+#include "tests/support/gate.h"
+
+namespace parsec::db {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using testing::open_connection;
+using testing::run_sql;
+
+class Notifications : public ::testing::Test {
+ protected:
+  std::string conninfo = database_with_log();
+  Connection admin = open_connection(conninfo);
+
+  void fence(TestDatabase& database, std::uint64_t token) {
+    database.database->gateway(0).request_fence(token);
+    database.database->gateway(0).flush();
+  }
+};
+
+TEST_F(Notifications, ArriveInTheOrderOfCommits) {
+  TestDatabase database{conninfo};
+  run_sql(admin, "NOTIFY app_notification, 'one'");
+  run_sql(admin, "NOTIFY other_channel, 'not ours'");
+  run_sql(admin, "BEGIN; NOTIFY app_notification, 'two'; NOTIFY app_notification, 'three'; COMMIT");
+  run_sql(admin, "BEGIN; NOTIFY app_notification, 'never'; ROLLBACK");
+  run_sql(admin, "NOTIFY app_notification, ''");
+  ASSERT_TRUE(eventually([&] { return database.sink.heard().size() >= 4; }));
+  EXPECT_THAT(database.sink.heard(), ElementsAre("one", "two", "three", ""));
+}
+
+TEST_F(Notifications, AFenceComesBehindWhatWasAcknowledged) {
+  TestDatabase database{conninfo};
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    const std::string payload = "n" + std::to_string(i);
+    database.call(notify_note, i, [&](Request& r) { r.text(payload); });
+    fence(database, i);
+    const std::string mark = "fence 0/" + std::to_string(i);
+    ASSERT_TRUE(eventually([&] { return database.sink.has(mark); }));
+    ASSERT_TRUE(database.sink.has(payload)) << i;
+  }
+}
+
+TEST_F(Notifications, FencesUnderLoad) {
+  TestDatabase database{conninfo};
+  std::uint64_t acknowledged = 0;
+  for (std::uint64_t i = 0; i < 3000; ++i) {
+    const std::string payload = "n" + std::to_string(i);
+    database.submit(notify_note, 1, [&](Request& r) { r.text(payload); });
+    if (i % 10 != 0) continue;
+    database.database->gateway(0).flush();
+    database.poll();
+    // One route: answered in order, so the count says which are committed.
+    acknowledged = database.replies.size();
+    fence(database, acknowledged);
+  }
+  database.finish();
+  fence(database, 3000);
+  ASSERT_TRUE(eventually([&] { return database.sink.has("fence 0/3000"); }));
+  std::uint64_t notifications = 0;
+  for (const std::string& what : database.sink.heard()) {
+    if (what.starts_with("n")) {
+      EXPECT_EQ(what, "n" + std::to_string(notifications));
+      ++notifications;
+    } else {
+      ASSERT_TRUE(what.starts_with("fence 0/")) << what;
+      EXPECT_GE(notifications, std::stoull(what.substr(8))) << what;
+    }
+  }
+  EXPECT_EQ(notifications, 3000U);
+  EXPECT_LE(database.counter("fence_queries"), database.counter("fences_kept"));
+}
+
+TEST_F(Notifications, ManyFencesShareOneQuery) {
+  TestDatabase database{conninfo};
+  for (std::uint64_t i = 0; i < 5000; ++i) database.database->gateway(0).request_fence(i);
+  // The ring is smaller: each answer lets more of them pass at the next flush.
+  ASSERT_TRUE(eventually([&] {
+    database.database->gateway(0).flush();
+    return database.sink.has("fence 0/4999");
+  }));
+  EXPECT_EQ(database.sink.heard().size(), 5000U);
+  EXPECT_LT(database.counter("fence_queries"), 1000U);
+}
+
+TEST_F(Notifications, AGapIsAnnouncedWhenListenIsBack) {
+  TestDatabase database{conninfo};
+  run_sql(admin, "NOTIFY app_notification, 'before'");
+  ASSERT_TRUE(eventually([&] { return database.sink.has("before"); }));
+  run_sql(admin,
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+          " WHERE datname = current_database() AND pid <> pg_backend_pid()");
+  ASSERT_TRUE(eventually([&] { return database.sink.has("gap"); }));
+  run_sql(admin, "NOTIFY app_notification, 'after'");
+  ASSERT_TRUE(eventually([&] { return database.sink.has("after"); }));
+  fence(database, 1);
+  ASSERT_TRUE(eventually([&] { return database.sink.has("fence 0/1"); }));
+  EXPECT_THAT(database.sink.heard(), ElementsAre("before", "gap", "after", "fence 0/1"));
+  EXPECT_EQ(database.counter("listen_losses"), 1U);
+}
+
+TEST_F(Notifications, FencesFailWhileNobodyListens) {
+  testing::Gate gate{testing::private_cluster().directory().native()};
+  TestDatabase database{
+      std::regex_replace(conninfo, std::regex("host=[^ ]+"), "host=" + gate.directory())};
+  gate.hold_answers(true);
+  fence(database, 1);
+  std::this_thread::sleep_for(20ms);
+  EXPECT_THAT(database.sink.heard(), ElementsAre());  // waits for its answer
+  gate.refuse(true);
+  gate.cut();
+  ASSERT_TRUE(eventually([&] { return database.sink.has("fence 0/1 broken"); }));
+  fence(database, 2);
+  ASSERT_TRUE(eventually([&] { return database.sink.has("fence 0/2 broken"); }));
+  gate.hold_answers(false);
+  gate.refuse(false);
+  ASSERT_TRUE(eventually([&] { return database.sink.has("gap"); }));
+  fence(database, 3);
+  ASSERT_TRUE(eventually([&] { return database.sink.has("fence 0/3"); }));
+  EXPECT_THAT(database.sink.heard(),
+              ElementsAre("fence 0/1 broken", "fence 0/2 broken", "gap", "fence 0/3"));
+}
+
+}  // namespace
+}  // namespace parsec::db
