@@ -7,6 +7,7 @@
 
 #include "db/functions/handshake.h"
 #include "tests/db/function_support.h"
+#include "tests/support/private_postgres.h"
 
 namespace parsec::testing {
 namespace {
@@ -228,6 +229,52 @@ TEST_F(FunctionsHandshake, CostsTheSameAmongMany) {
   EXPECT_LE(realms_of_few, 30);
   EXPECT_LE(rows_read(world.sql, authenticated("bob@dev")), handshake_of_few + 2);
   EXPECT_LE(rows_read(world.sql, subscribe), realms_of_few + 2);
+}
+
+// A worker prepares each function once, perhaps on tables that are tiny and analysed as such.
+TEST_F(FunctionsHandshake, PreparedPlansStayRightWhileTablesGrow) {
+  auto connection = open_connection(fresh_database());
+  const auto run = [&](const std::string& sql) { return run_sql(connection, sql); };
+  const auto insert = [&](const std::string& from, const std::string& to) {
+    run("WITH o AS (INSERT INTO organization (organization_id, bootstrap_token, root_verify_key)"
+        " SELECT 'o' || n, '', 'k' FROM generate_series(" +
+        from + ", " + to +
+        ") AS n RETURNING _id), u AS (INSERT INTO user_ (organization, user_id, user_certificate,"
+        " created_on, redacted_user_certificate) SELECT _id, 'u', '', now(), '' FROM o"
+        " RETURNING _id, organization), i AS (INSERT INTO invitation (organization, token, type,"
+        " greeter, created_on) SELECT organization, gen_random_uuid(), 'DEVICE', _id, now() FROM u)"
+        " INSERT INTO device (organization, user_, device_id, device_certificate, created_on,"
+        " redacted_device_certificate) SELECT organization, _id, 'u@d', '', now(), '' FROM u");
+  };
+  insert("1", "3");
+  run("ANALYZE");
+  run("PREPARE a (text, text) AS SELECT * FROM parsec_ext.handshake_authenticated($1, $2);"
+      "PREPARE i (text, uuid) AS SELECT * FROM parsec_ext.handshake_invited($1, $2);"
+      "PREPARE d (text, text) AS SELECT * FROM parsec_ext.device_created($1, $2);"
+      "PREPARE r (text, text) AS SELECT * FROM parsec_ext.user_realms($1, $2);"
+      "PREPARE p (text, text) AS SELECT * FROM parsec_ext.ping($1, $2, 'x')");
+  const auto token = run("SELECT token FROM invitation LIMIT 1");
+  const auto rows_read = [&](const std::string& execute) {
+    const std::string count =
+        "SELECT sum(pg_stat_get_xact_tuples_returned(oid) + pg_stat_get_xact_tuples_fetched(oid))"
+        " FROM pg_class WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace";
+    run(execute);
+    run("BEGIN");
+    const auto before = std::stoll(run(count));
+    EXPECT_EQ("ok", run(execute));
+    const auto after = std::stoll(run(count));
+    run("ROLLBACK");
+    return after - before;
+  };
+  const std::vector<std::string> executions{
+      "EXECUTE a ('o1', 'u@d')", "EXECUTE i ('o1', '" + token + "')", "EXECUTE d ('o1', 'u@d')",
+      "EXECUTE r ('o1', 'u')", "EXECUTE p ('o1', 'u@d')"};
+  std::vector<long long> few;
+  for (const auto& execution : executions) few.push_back(rows_read(execution));
+  insert("4", "3000");
+  for (std::size_t i = 0; i < executions.size(); ++i) {
+    EXPECT_LE(rows_read(executions[i]), few[i] + 2) << executions[i];
+  }
 }
 
 }  // namespace

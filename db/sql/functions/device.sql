@@ -78,14 +78,19 @@ AS $$
     d.device_certificate,
     COALESCE(a.encrypted_answer, '')
   FROM (SELECT) AS always
-  LEFT JOIN (
-    public.organization AS o
-    JOIN public.device AS d ON d.organization = o._id
-  ) ON o.organization_id = device_created.organization_id
-    AND d.device_id = device_created.device_id
-  LEFT JOIN parsec_ext.device_answer AS a
-    ON a.organization_id = device_created.organization_id
-    AND a.device_id = device_created.device_id
+  LEFT JOIN LATERAL (
+    SELECT found._id FROM public.organization AS found
+    WHERE found.organization_id = device_created.organization_id LIMIT 1
+  ) AS o ON true
+  LEFT JOIN LATERAL (
+    SELECT found.* FROM public.device AS found
+    WHERE found.organization = o._id AND found.device_id = device_created.device_id LIMIT 1
+  ) AS d ON true
+  LEFT JOIN LATERAL (
+    SELECT found.encrypted_answer FROM parsec_ext.device_answer AS found
+    WHERE found.organization_id = device_created.organization_id
+      AND found.device_id = device_created.device_id LIMIT 1
+  ) AS a ON true
 $$;
 
 -- ok. notification: pinged.

@@ -2,6 +2,7 @@
 --
 -- Always one row and the same work, known or not: a stranger's clock learns nothing. Expiration and
 -- revocation are columns, not a status, because they are told only after the signature was checked.
+-- One lookup after the other (LATERAL … LIMIT 1), as in parsec_ext.author and for the same reason.
 
 -- ok, not_found (organization or device).
 CREATE OR REPLACE FUNCTION parsec_ext.handshake_authenticated(
@@ -26,11 +27,18 @@ AS $$
     COALESCE(u.revoked_on <= statement_timestamp(), false),
     COALESCE(u.profile, 'STANDARD')::text
   FROM (SELECT) AS always
-  LEFT JOIN public.organization AS o
-    ON o.organization_id = handshake_authenticated.organization_id
-  LEFT JOIN public.device AS d
-    ON d.organization = o._id AND d.device_id = handshake_authenticated.device_id
-  LEFT JOIN public.user_ AS u ON u._id = d.user_
+  LEFT JOIN LATERAL (
+    SELECT found.* FROM public.organization AS found
+    WHERE found.organization_id = handshake_authenticated.organization_id LIMIT 1
+  ) AS o ON true
+  LEFT JOIN LATERAL (
+    SELECT found.* FROM public.device AS found
+    WHERE found.organization = o._id AND found.device_id = handshake_authenticated.device_id
+    LIMIT 1
+  ) AS d ON true
+  LEFT JOIN LATERAL (
+    SELECT found.* FROM public.user_ AS found WHERE found._id = d.user_ LIMIT 1
+  ) AS u ON true
 $$;
 
 -- ok, not_found. root_verify_key null: not bootstrapped.
@@ -87,11 +95,17 @@ AS $$
     i.type::text,
     u.user_id::text
   FROM (SELECT) AS always
-  LEFT JOIN public.organization AS o
-    ON o.organization_id = handshake_invited.organization_id
-  LEFT JOIN public.invitation AS i
-    ON i.organization = o._id AND i.token = handshake_invited.token
-  LEFT JOIN public.user_ AS u ON u._id = i.greeter
+  LEFT JOIN LATERAL (
+    SELECT found.* FROM public.organization AS found
+    WHERE found.organization_id = handshake_invited.organization_id LIMIT 1
+  ) AS o ON true
+  LEFT JOIN LATERAL (
+    SELECT found.* FROM public.invitation AS found
+    WHERE found.organization = o._id AND found.token = handshake_invited.token LIMIT 1
+  ) AS i ON true
+  LEFT JOIN LATERAL (
+    SELECT found.* FROM public.user_ AS found WHERE found._id = i.greeter LIMIT 1
+  ) AS u ON true
 $$;
 
 -- ok. A handshake found the organization expired; notification: organization.expired.
@@ -118,8 +132,11 @@ DECLARE
 BEGIN
   SELECT o.expiration_date, u._id, u.revoked_on INTO found
   FROM public.organization AS o
-  JOIN public.user_ AS u ON u.organization = o._id
-  WHERE o.organization_id = user_realms.organization_id AND u.user_id = user_realms.user_id;
+  CROSS JOIN LATERAL (
+    SELECT one.* FROM public.user_ AS one
+    WHERE one.organization = o._id AND one.user_id = user_realms.user_id LIMIT 1
+  ) AS u
+  WHERE o.organization_id = user_realms.organization_id;
   status := CASE
     WHEN found._id IS NULL THEN 'author_unknown'
     WHEN found.revoked_on <= statement_timestamp() THEN 'author_revoked'

@@ -102,9 +102,11 @@ BEGIN
   ) THEN
     status := 'user_already_exists';
   ELSIF EXISTS (
-    SELECT FROM public.human AS h
-    JOIN public.user_ AS u ON u.human = h._id
-    WHERE h.organization = author.organization AND h.email = user_create.human_email
+    SELECT FROM public.user_ AS u
+    WHERE u.human = (
+        SELECT h._id FROM public.human AS h
+        WHERE h.organization = author.organization AND h.email = user_create.human_email
+      )
       AND (u.revoked_on IS NULL OR u.revoked_on > statement_timestamp())
   ) THEN
     status := 'human_already_exists';
