@@ -48,10 +48,14 @@ enum class Outcome : std::uint8_t {
 
 constexpr std::string_view name(Outcome outcome) {
   switch (outcome) {
-    case Outcome::ok: return "ok";
-    case Outcome::unavailable: return "database unavailable";
-    case Outcome::unknown: return "commit unknown";
-    case Outcome::failed: return "refused by the database";
+    case Outcome::ok:
+      return "ok";
+    case Outcome::unavailable:
+      return "database unavailable";
+    case Outcome::unknown:
+      return "commit unknown";
+    case Outcome::failed:
+      return "refused by the database";
   }
   return "?";
 }
