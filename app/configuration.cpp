@@ -1,5 +1,6 @@
 #include "app/configuration.h"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <optional>
@@ -63,11 +64,11 @@ db::Target read_target(OptionReader& read) {
 }
 
 db::Settings read_database(OptionReader& read) {
-  constexpr std::uint32_t most = 1000;  // PostgreSQL's own max_connections is 100 by default
+  constexpr std::uint32_t most = 1000;  // PostgreSQL itself allows 100 by default
   db::Settings database;
   database.target = read_target(read);
   database.min_connections = read.count("--db-min-connections", 1, most);
-  database.max_connections = read.count("--db-max-connections", 1, most);
+  database.max_connections = read.count("--db-max-connections", 2, most);
   if (database.max_connections < database.min_connections) {
     // If one of the two alone was given, the other follows.
     if (!read.given("--db-min-connections")) {
@@ -81,6 +82,10 @@ db::Settings read_database(OptionReader& read) {
   database.first_tries_number = read.count("--db-first-tries-number", 0, 1'000'000);
   database.first_tries_sleep = read.seconds("--db-first-tries-sleep");
   database.workers = read.count("--db-workers", 1, most_threads);
+  if (database.workers > database.max_connections - 1) {
+    read.complain("--db-workers",
+                  "--db-max-connections must have room for each worker, and one for notifications");
+  }
   return database;
 }
 
@@ -148,7 +153,7 @@ void read_addresses(OptionReader& read, Configuration& configuration) {
   configuration.ssl_keyfile = read.non_empty_text("--ssl-keyfile");
   configuration.ssl_certfile = read.non_empty_text("--ssl-certfile");
   if (configuration.ssl_keyfile.empty() != configuration.ssl_certfile.empty()) {
-    read.complain(configuration.ssl_keyfile.empty() ? "--ssl-keyfile" : "--ssl-certfile",
+    read.complain(configuration.ssl_keyfile.empty() ? "--ssl-certfile" : "--ssl-keyfile",
                   "key and certificate must be given together");
   }
   for (const auto& [name, file] : {std::pair{"--ssl-keyfile", &configuration.ssl_keyfile},

@@ -35,12 +35,12 @@ TEST_P(Help, IsAsInTheGoldenFile) {
 INSTANTIATE_TEST_SUITE_P(
     Pages, Help,
     ::testing::Values(Page{"help", "--help"}, Page{"help_backend", "backend --help"},
-                    Page{"help_backend_run", "backend run --help"},
-                    Page{"help_backend_migrate", "backend migrate --help"},
-                    Page{"help_core", "core --help"},
-                    Page{"help_core_create_organization", "core create_organization --help"},
-                    Page{"help_core_stats_organization", "core stats_organization --help"},
-                    Page{"help_core_status_organization", "core status_organization --help"}),
+                      Page{"help_backend_run", "backend run --help"},
+                      Page{"help_backend_migrate", "backend migrate --help"},
+                      Page{"help_core", "core --help"},
+                      Page{"help_core_create_organization", "core create_organization --help"},
+                      Page{"help_core_stats_organization", "core stats_organization --help"},
+                      Page{"help_core_status_organization", "core status_organization --help"}),
     [](const auto& page) { return page.param.name; });
 
 TEST(HelpText, BeginsAsTheGuidesSay) {

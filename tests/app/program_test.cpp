@@ -1,0 +1,216 @@
+// The built program, as an administrator starts, asks and stops it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/support/client.h"
+#include "tests/support/private_postgres.h"
+#include "tests/support/server_process.h"
+
+namespace parsec::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+/// Gone at the end, with what is in it.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string name = (temporary_directory() / "parsec-test-XXXXXX").native();
+    path_ = ::mkdtemp(name.data());
+  }
+  ~TemporaryDirectory() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::vector<std::string> run_with(std::vector<std::string> options) {
+  options.insert(options.begin(), {"backend", "run", "--dev"});
+  return options;
+}
+
+/// Nobody listens on TCP port 1.
+const std::string unreachable = "postgresql://user:pa55word@127.0.0.1:1/parsec";
+
+TEST(Program, ToldWrongThingsComplainsOnStderrWithExitCode2) {
+  const ProgramResult result = run_parsec({"backend", "run"}, {});
+  EXPECT_EQ(result.exit, 2);
+  EXPECT_THAT(result.output, HasSubstr("Missing option '--db'"));
+  EXPECT_EQ(run_parsec({"--version"}).exit, 0);
+}
+
+TEST(Program, TellsInOneLineThatItServesAndHow) {
+  ServerProcess server{{.blockstore = "MOCKED", .arguments = {"--administration-token=hidden"}}};
+  const std::string port = std::to_string(server.address().port);
+  EXPECT_THAT(server.process().output(),
+              HasSubstr("Starting Parsec Backend on 127.0.0.1:" + port +
+                        " (db=MOCKED blockstore=MOCKED backend_addr=parsec://localhost:" + port +
+                        "?no_ssl=true email_config=MOCKED)\n"));
+  EXPECT_THAT(server.process().output(), Not(HasSubstr("hidden")));
+  WebSocket{server.address()}.ping();
+  EXPECT_EQ(server.stop(), 0);
+}
+
+class StopSignal : public ::testing::TestWithParam<int> {};
+
+TEST_P(StopSignal, SeesClientsOffAndEndsWithExitCode0) {
+  ServerProcess server;
+  WebSocket client{server.address()};
+  client.receive();  // the challenge
+  server.process().signal(GetParam());
+  EXPECT_EQ(client.wait_end(), 1000);
+  EXPECT_EQ(server.process().wait_exit(), 0) << server.process().output();
+}
+
+INSTANTIATE_TEST_SUITE_P(Server1, StopSignal, ::testing::Values(SIGINT, SIGTERM, SIGHUP));
+
+// A client that never answers the Close holds up the stop for a moment.
+TEST(Program, ASecondSignalEndsItAtOnce) {
+  ServerProcess server{{.arguments = {"--shutdown-timeout=60"}}};
+  Socket client{server.address()};
+  client.send(UpgradeRequest{}.text(server.address()));
+  ASSERT_TRUE(client.receive(within(patience)));
+  server.process().signal(SIGTERM);
+  const std::string close_1000 = "\x88\x02\x03\xE8";
+  while (client.input.find(close_1000) == std::string::npos) {
+    ASSERT_TRUE(client.receive(within(patience)));
+  }
+  server.process().signal(SIGTERM);
+  EXPECT_EQ(server.process().wait_exit(), -SIGTERM) << server.process().output();
+}
+
+TEST(Program, CanBeStoppedWhileItWaitsForTheDatabase) {
+  ChildProcess process{{parsec_program(), "backend", "run", "--dev", "--db=" + unreachable,
+                        "--db-first-tries-number=0", "--log-level=DEBUG"},
+                       {}};
+  ASSERT_TRUE(process.await_output("Connection refused")) << process.output();
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.wait_exit(), -SIGTERM);
+}
+
+TEST(Program, DumpsItsStateOnSigusr1) {
+  ServerProcess server;
+  server.process().signal(SIGUSR1);
+  EXPECT_TRUE(server.process().await_output("shard 0:")) << server.process().output();
+  EXPECT_THAT(server.process().output(), HasSubstr("database worker 0:"));
+  EXPECT_EQ(server.stop(), 0);
+}
+
+TEST(Program, APortInUseIsAnError) {
+  ServerProcess server;
+  const ProgramResult result =
+      run_parsec(run_with({"--port=" + std::to_string(server.address().port)}));
+  EXPECT_EQ(result.exit, 1);
+  EXPECT_THAT(result.output, AllOf(HasSubstr("Error: "), HasSubstr("Address already in use"),
+                                   HasSubstr(std::to_string(server.address().port))));
+  EXPECT_THAT(result.output, Not(HasSubstr("Starting")));
+}
+
+TEST(Program, AnUnreachableDatabaseIsAnError) {
+  const ProgramResult result = run_parsec(run_with({"--db=" + unreachable}));
+  EXPECT_EQ(result.exit, 1);
+  EXPECT_THAT(result.output, AllOf(HasSubstr("Error: "), HasSubstr("Connection refused")));
+  EXPECT_THAT(result.output, Not(HasSubstr("pa55word")));
+  EXPECT_THAT(result.output, Not(HasSubstr("Starting")));
+}
+
+TEST(Program, ALogFileThatCannotBeWrittenIsAnError) {
+  const ProgramResult result = run_parsec(run_with({"--log-file=/no/such/directory/log"}));
+  EXPECT_EQ(result.exit, 1);
+  EXPECT_THAT(result.output, HasSubstr("Error: Cannot write the log file /no/such/directory/log"));
+}
+
+TEST(Program, SaysThatSentryHasNoEffect) {
+  ServerProcess server{{.arguments = {"--sentry-url=https://sentry.example.com"}}};
+  EXPECT_THAT(server.process().output(), HasSubstr("--sentry-url has no effect"));
+}
+
+TEST(Program, ServesWithSeveralShardsAndWorkers) {
+  ServerProcess server{{.arguments = {"--shards=3", "--db-workers=2", "--pin-threads"}}};
+  for (int i = 0; i < 12; ++i) WebSocket{server.address()}.ping();
+  EXPECT_EQ(server.stop(), 0);
+}
+
+class RingTier : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(RingTier, Serves) {
+  ServerProcess server{{.arguments = {"--io-uring-tier=" + GetParam()}}};
+  WebSocket{server.address()}.ping();
+  EXPECT_EQ(server.stop(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, RingTier, ::testing::Values("DEFERRED", "COOPERATIVE", "SINGLE_SHOT"),
+                         [](const auto& tier) { return tier.param; });
+
+TEST(Program, WritesItsLogWhereItIsTold) {
+  const TemporaryDirectory directory;
+  const std::filesystem::path file = directory.path() / "log";
+  {
+    ServerProcess server{{.arguments = {"--log-level=INFO", "--log-file=" + file.string()}}};
+    WebSocket{server.address()}.ping();
+    EXPECT_EQ(server.stop(), 0);
+    EXPECT_THAT(server.process().output(), Not(HasSubstr("opened by")));
+  }
+  std::ifstream log{file};
+  const std::string text{std::istreambuf_iterator<char>{log}, {}};
+  EXPECT_THAT(text, HasSubstr(R"("level":"info","event":"connection )"));
+  EXPECT_THAT(text, Not(HasSubstr("s3cr3t")));
+}
+
+// --- Migrations
+
+TEST(Migrate, BringsADatabaseUpToDateOnce) {
+  PrivatePostgres postgres;
+  const std::string database = "--db=" + postgres.url();
+
+  const ProgramResult too_early = run_parsec(run_with({database}));
+  EXPECT_EQ(too_early.exit, 1);
+  EXPECT_THAT(too_early.output, HasSubstr("parsec backend migrate"));
+
+  const ProgramResult dry = run_parsec({"backend", "migrate", database, "--dry-run"});
+  EXPECT_EQ(dry.exit, 0) << dry.output;
+  EXPECT_THAT(dry.output, AllOf(ContainsRegex("0001 [a-z_]+: would be applied\n"),
+                                Not(HasSubstr(": applied"))));
+  const ProgramResult first = run_parsec({"backend", "migrate", database});
+  EXPECT_EQ(first.exit, 0) << first.output;
+  EXPECT_THAT(first.output, ContainsRegex("0001 [a-z_]+: applied\n"));
+  const ProgramResult second = run_parsec({"backend", "migrate", database});
+  EXPECT_EQ(second.exit, 0) << second.output;
+  EXPECT_THAT(second.output,
+              AllOf(ContainsRegex("0001 [a-z_]+: already applied\n"), Not(HasSubstr(": applied"))));
+
+  ServerProcess server{{.database = postgres.url()}};
+  WebSocket{server.address()}.ping();
+  EXPECT_EQ(server.stop(), 0);
+}
+
+TEST(Migrate, AnUnreachableDatabaseIsAnError) {
+  const ProgramResult result = run_parsec({"backend", "migrate", "--db=" + unreachable});
+  EXPECT_EQ(result.exit, 1);
+  EXPECT_THAT(result.output, HasSubstr("Error: "));
+  EXPECT_THAT(result.output, Not(HasSubstr("pa55word")));
+}
+
+}  // namespace
+}  // namespace parsec::testing

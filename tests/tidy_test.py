@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""Rules of this tree that no compiler checks. Prints each violation; exit code 1 if there is one."""
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# A folder may include itself and what stands behind it.
+LAYERS = {
+    "engine": ["engine"],
+    "db": ["db", "engine"],
+    "protocol": ["protocol", "db", "engine"],
+    "app": ["app", "protocol", "db", "engine"],
+}
+# Libraries that must not be seen from above their layer.
+HIDDEN = {"engine": ["libpq"], "protocol": ["liburing", "libpq", "sys/socket"]}
+
+# Files without a test of their own, and where they are tested instead.
+TESTED_ELSEWHERE = {
+    "app/backend_migrate.cpp": "tests/app/program_test.cpp",
+    "app/backend_run.cpp": "tests/app/program_test.cpp",
+    "app/client.cpp": "tests/app/core_organization_test.cpp",
+    "app/main.cpp": "tests/app/program_test.cpp",
+    "app/option_reader.cpp": "tests/app/configuration_test.cpp",
+    "app/options.cpp": "tests/app/configuration_test.cpp",
+    "app/stop_signals.cpp": "tests/app/program_test.cpp",
+    "app/stream.cpp": "tests/app/core_organization_test.cpp",
+}
+
+problems = []
+
+
+def problem(path, line, text):
+    problems.append(f"{path}:{line}: {text}")
+
+
+def tracked(*patterns):
+    """Files of the repository, or of an exported tree without one."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns],
+        cwd=ROOT, capture_output=True, text=True,
+    )
+    if listed.returncode == 0:
+        names = listed.stdout.splitlines()
+    else:
+        names = [
+            str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.rglob(pattern)
+        ]
+    return [name for name in sorted(set(names)) if (ROOT / name).is_file() and not name.startswith("build/")]
+
+
+def lines(name):
+    try:
+        return list(enumerate((ROOT / name).read_text().splitlines(), 1))
+    except UnicodeDecodeError:
+        return []  # an image, a corpus
+
+
+def check_includes():
+    pattern = re.compile(r'#include\s+(["<])([^">]+)[">]')
+    for name in tracked("*.h", "*.cpp"):
+        layer = name.split("/")[0]
+        for number, line in lines(name):
+            found = pattern.match(line)
+            if not found:
+                continue
+            quoted, target = found[1] == '"', found[2]
+            if quoted and not (ROOT / target).is_file() and target != "app/version.h":
+                problem(name, number, f'"{target}" is not named from the root of the project')
+            if layer in LAYERS and quoted and target.split("/")[0] not in LAYERS[layer]:
+                problem(name, number, f"{layer}/ must not include {target}")
+            for hidden in HIDDEN.get(layer, []):
+                if target.startswith(hidden):
+                    problem(name, number, f"{layer}/ must not know <{target}>")
+
+
+def check_headers():
+    for name in tracked("*.h"):
+        text = [line for _, line in lines(name)]
+        if "#pragma once" not in text:
+            problem(name, 1, "no #pragma once")
+        if not text or not text[0].startswith("//"):
+            problem(name, 1, "no head that says what this is")
+
+
+def check_readmes():
+    folders = {name.split("/")[0] for name in tracked("*") if "/" in name and name[0] != "."}
+    for folder in sorted(folders):
+        if not (ROOT / folder / "README.md").is_file():
+            problem(folder, 1, "no README.md")
+
+
+def check_tests():
+    """engine/waker.cpp is tested by tests/engine/waker_test.cpp, protocol/commands/ by whole servers."""
+    for name in tracked("app/*.cpp", "db/*.cpp", "engine/*.cpp", "protocol/*.cpp"):
+        path = Path(name)
+        own = f"tests/{path.parent}/{path.stem}_test.cpp"
+        if name.startswith(("protocol/commands/", "db/functions/")) or (ROOT / own).is_file():
+            continue
+        elsewhere = TESTED_ELSEWHERE.get(name)
+        if elsewhere is None:
+            problem(name, 1, f"no {own}, and no word on where else it is tested")
+        elif not (ROOT / elsewhere).is_file():
+            problem(name, 1, f"said to be tested by {elsewhere}, which is not there")
+    for name in TESTED_ELSEWHERE:
+        if not (ROOT / name).is_file():
+            problem("tests/tidy_test.py", 1, f"{name} is no more")
+
+
+def check_words():
+    # Written in pieces, so that this file does not find itself.
+    unfinished = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"]) + r")\b")
+    machine = re.compile(r"(?<![\w.$}])/(?:" + "|".join(["work", "farm", "home", "root"]) + r")/\w")
+    for name in tracked("*"):
+        if name.startswith("tests/fuzz/corpus"):
+            continue
+        for number, line in lines(name):
+            if unfinished.search(line):
+                problem(name, number, "something is left for later")
+            if machine.search(line):
+                problem(name, number, "names a path of one machine")
+            if line != line.rstrip() and not name.endswith((".md", ".txt")):
+                problem(name, number, "white space at the end")
+
+
+def check_functions():
+    """Every stored function that the server calls has a typed signature in db/functions/."""
+    cpp = "\n".join((ROOT / name).read_text() for name in tracked("db/functions/*.cpp"))
+    for name in tracked("db/sql/functions/*.sql"):
+        text = (ROOT / name).read_text()
+        all_sql = "\n".join((ROOT / other).read_text() for other in tracked("db/sql/*.sql"))
+        for found in re.finditer(r"CREATE (?:OR REPLACE )?FUNCTION\s+(?:parsec_ext\.)?(\w+)", text):
+            function = found[1]
+            called_by_sql = len(re.findall(rf"\b{function}\s*\(", all_sql)) > 1
+            if not re.search(rf"\b{function}\b", cpp) and not called_by_sql:
+                line = text[: found.start()].count("\n") + 1
+                problem(name, line, f"{function} has no typed signature in db/functions/")
+
+
+def check_format():
+    program = shutil.which("clang-format")
+    if program is None:
+        return  # one of the packages that ./test installs
+    names = tracked("*.h", "*.cpp")
+    result = subprocess.run(
+        [program, "--dry-run", "--ferror-limit=1", *names], cwd=ROOT, capture_output=True, text=True
+    )
+    for found in re.finditer(r"^(\S+?):(\d+):\d+: (?:warning|error): ", result.stderr, re.M):
+        problem(found[1], found[2], "not formatted by clang-format")
+
+
+for check in (check_includes, check_headers, check_readmes, check_tests, check_words,
+              check_functions, check_format):
+    check()
+print("\n".join(problems) or "tidy")
+sys.exit(1 if problems else 0)
