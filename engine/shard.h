@@ -4,8 +4,9 @@
 // code. Start reading at turn(). The rule that keeps it simple: completions and the handler only
 // change facts; settle() looks at a connection's facts once per turn and starts what is missing.
 //
-// One turn: wait -> completions -> deadlines -> handler.on_turn -> backlogs of connections that
-// read again -> settle (sends leave, receives are armed, closings go on).
+// One turn: wait -> completions -> deadlines -> backlogs of connections that read again ->
+// handler.on_turn -> settle (sends leave, receives are armed, closings go on). on_turn comes after
+// everything that brings bytes: it is where the handler hands on what they caused.
 //
 // Everything on the shard's own thread, except ShardControl.
 #pragma once
@@ -133,8 +134,8 @@ bool Shard<R>::turn(Handler& handler) {
   if (!stopping_ && control_.stop_requested()) begin_stop(handler);
   work_off_completions(handler);
   expire_deadlines(handler);
-  if (handler.on_turn()) busy_ = true;
   deliver_backlogs(handler);
+  if (handler.on_turn()) busy_ = true;
   if (stopping_ && now_ >= stop_deadline_) end_remaining();
 
   settle_all();

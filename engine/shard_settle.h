@@ -115,6 +115,9 @@ void Shard<R>::feed_starved() {
     mark_dirty(slot);
   }
   starved_.erase(starved_.begin(), starved_.begin() + static_cast<std::ptrdiff_t>(count));
+  // The others follow in the next turn, which must come by itself: those armed now bring no
+  // completion if they have nothing to receive (a buffer is asked for when a receive is armed).
+  if (!starved_.empty()) busy_ = true;
 }
 
 template <Ring R>

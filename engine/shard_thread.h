@@ -28,12 +28,12 @@ enum class ShardIndex : std::uint32_t {};
 using HandlerFactory = std::function<std::unique_ptr<Handler>(ShardIndex, Transport&, Waker&)>;
 
 struct ShardThreadsOptions {
-  ListenAddress address;
+  ListenAddress address{};
   std::uint32_t shards = 1;
   /// Shard i runs on the i-th processor the process may use, and nowhere else.
   bool pin = false;
-  Limits limits;
-  UringOptions uring;
+  Limits limits{};
+  UringOptions uring{};
 };
 
 class ShardThreads {

@@ -161,7 +161,6 @@ int UringRing::map_buffers(const Limits& limits) {
   for (std::uint32_t i = 0; i < buffer_count_; ++i) {
     recycle(static_cast<BufferId>(i));
   }
-  hand_over_buffers();
   return 0;
 }
 
@@ -319,7 +318,6 @@ std::string UringRing::peer_address(Socket socket) {
 // --- Completions ---
 
 void UringRing::submit_and_wait(std::uint32_t wait_count, WaitTime wait, Counters& counters) {
-  hand_over_buffers();
   int result = 0;
   if (wait_count == 0) {
     result = ::io_uring_submit_and_get_events(&ring_);
@@ -385,18 +383,10 @@ std::span<std::byte> UringRing::buffer_bytes(BufferId buffer, std::size_t size) 
 void UringRing::recycle(BufferId buffer) {
   const auto mask = static_cast<int>(buffer_count_ - 1);
   ::io_uring_buf_ring_add(buffer_ring_, buffer_bytes(buffer, 0).data(), buffer_size_,
-                          static_cast<std::uint16_t>(buffer), mask,
-                          static_cast<int>(returned_buffers_));
-  ++returned_buffers_;
+                          static_cast<std::uint16_t>(buffer), mask, 0);
+  ::io_uring_buf_ring_advance(buffer_ring_, 1);
   ++free_buffers_;
   assert(free_buffers_ <= buffer_count_);
-}
-
-/// Once per turn: the kernel takes buffers only while we are inside of it.
-void UringRing::hand_over_buffers() {
-  if (returned_buffers_ == 0) return;
-  ::io_uring_buf_ring_advance(buffer_ring_, static_cast<int>(returned_buffers_));
-  returned_buffers_ = 0;
 }
 
 }  // namespace parsec::engine

@@ -80,7 +80,6 @@ class UringRing {
   template <class Prepare>
   bool start(Operation operation, ConnectionId id, Prepare&& prepare);
   bool start_cancel(Operation operation, Operation target, ConnectionId id);
-  void hand_over_buffers();
   std::span<std::byte> buffer_bytes(BufferId buffer, std::size_t size);
 
   io_uring ring_{};
@@ -95,7 +94,6 @@ class UringRing {
   std::uint32_t buffer_count_ = 0;
   std::uint32_t buffer_size_ = 0;
   std::uint32_t free_buffers_ = 0;
-  std::uint32_t returned_buffers_ = 0;  // added to the ring, not yet visible to the kernel
 
   std::uint64_t wake_value_ = 0;  // target of the read that wake_on() starts
   std::uint32_t lost_seen_ = 0;

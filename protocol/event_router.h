@@ -44,7 +44,9 @@ class EventRouter {
   using Audience = std::vector<Session*>;
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
   };
   struct Organization {
     Audience sessions;

@@ -57,9 +57,9 @@ struct UserRevoked {
 struct OrganizationExpired {};
 
 struct Event {
-  using Content = std::variant<Pinged, MessageReceived, InviteStatusChanged, RealmRolesUpdated,
-                               RealmVlobsUpdated, RealmMaintenance, UserRevoked,
-                               OrganizationExpired>;
+  using Content =
+      std::variant<Pinged, MessageReceived, InviteStatusChanged, RealmRolesUpdated,
+                   RealmVlobsUpdated, RealmMaintenance, UserRevoked, OrganizationExpired>;
   std::string organization_id;
   Content content;
 };

@@ -183,9 +183,10 @@ void Fields::fail(std::string_view name, std::string_view message) {
   error_of(name).messages.emplace_back(message);
 }
 
-void Fields::fail_item(std::string_view list, std::uint32_t index, Fields&& item) {
+bool Fields::fail_item(std::string_view list, std::uint32_t index, Fields&& item) {
   auto& items = error_of(list).items;
-  if (items.size() < max_failed_items) items.emplace_back(index, std::move(item.errors_));
+  items.emplace_back(index, std::move(item.errors_));
+  return items.size() < max_failed_items;
 }
 
 void Fields::write(const std::vector<Error>& errors, msgpack::Writer& writer) {

@@ -178,7 +178,7 @@ class Fields {
       } else {
         item.fail("_schema", not_a_map);
       }
-      if (!item.valid()) fail_item(name, index, std::move(item));
+      if (!item.valid() && !fail_item(name, index, std::move(item))) return;
     }
   }
 
@@ -186,7 +186,8 @@ class Fields {
   msgpack::Value map() const { return map_; }
 
   void fail(std::string_view name, std::string_view message);
-  void fail_item(std::string_view list, std::uint32_t index, Fields&& item);
+  /// False: there are enough, the rest of the list need not be read.
+  bool fail_item(std::string_view list, std::uint32_t index, Fields&& item);
 
   /// The `errors` map, in the order in which they were noted: {field: [message, …]}, and for a
   /// list of maps {field: {index: {field: [message, …]}}}.

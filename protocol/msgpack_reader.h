@@ -23,7 +23,17 @@ struct Limits {
 };
 
 enum class Kind : std::uint8_t {
-  nil, boolean, integer, real, str, bin, array, map, uuid, datetime, ext,
+  nil,
+  boolean,
+  integer,
+  real,
+  str,
+  bin,
+  array,
+  map,
+  uuid,
+  datetime,
+  ext,
 };
 
 /// A value of a document that parse() accepted. Small, passed by value; as long-lived as the

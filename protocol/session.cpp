@@ -1,5 +1,6 @@
 #include "protocol/session.h"
 
+#include <algorithm>
 #include <cassert>
 #include <chrono>
 #include <utility>
@@ -80,14 +81,12 @@ void Session::read_part(const websocket::FramePart& part) {
   if (part.first && part.opcode != Opcode::continuation) {
     message_is_text_ = part.opcode == Opcode::text;
     if (part.last && part.fin) {
-      if (part.payload.size() > service_.settings().max_message_bytes) {
-        return end(CloseCode::too_big);
-      }
+      if (part.payload.size() > max_message_bytes()) return end(CloseCode::too_big);
       return on_message(part.payload, message_is_text_);
     }
   }
   auto& message = inbound().message;
-  const auto limit = service_.settings().max_message_bytes;
+  const auto limit = max_message_bytes();
   // The announced size counts at the first part already: no use in taking what will be refused.
   if (part.frame_size > limit || message.size() + part.payload.size() > limit) {
     return end(CloseCode::too_big);
@@ -97,6 +96,13 @@ void Session::read_part(const websocket::FramePart& part) {
     auto whole = std::exchange(message, {});
     on_message(whole, message_is_text_);
   }
+}
+
+std::size_t Session::max_message_bytes() const {
+  const auto& settings = service_.settings();
+  const bool answer_is_awaited = phase_ == Phase::handshake && !command_;
+  return answer_is_awaited ? std::min(settings.max_handshake_bytes, settings.max_message_bytes)
+                           : settings.max_message_bytes;
 }
 
 void Session::read_control(const websocket::FramePart& part) {
@@ -193,7 +199,10 @@ void Session::handle_request(Bytes message) {
   const auto cmd = document->find("cmd");
   const auto* spec =
       cmd && cmd->kind() == msgpack::Kind::str ? find_command(identity_.kind, cmd->str()) : nullptr;
-  if (spec == nullptr) return reply_error("unknown_command", "Unknown command");
+  if (spec == nullptr) {
+    reply_error("unknown_command", "Unknown command");
+    return after_command();
+  }
   log::debug("connection {:x}: {} request of {} bytes", connection_.packed(), spec->name,
              message.size());
   run_command(spec->run(*this, Fields{*document}), spec);
@@ -232,6 +241,7 @@ void Session::after_command() {
   awaiting_ = Awaiting::nothing;
   spec_ = nullptr;
   release_results();
+  if (service_.shutting_down()) return end(CloseCode::normal);
   const auto& transport = service_.transport();
   if (phase_ != Phase::closing &&
       transport.pending_output(connection_) > service_.settings().output_high_water) {
@@ -271,7 +281,12 @@ void Session::on_deadline() {
   end(CloseCode::normal);
 }
 
-void Session::on_shutdown() { end(CloseCode::normal); }
+/// The command under way is answered first, unless it waits for an event: it may have its effect
+/// already. What waits behind it is not begun.
+void Session::on_shutdown() {
+  const bool finishes = awaiting_ != Awaiting::nothing && awaiting_ != Awaiting::event;
+  if (!finishes) end(CloseCode::normal);
+}
 
 void Session::end(CloseCode code) {
   if (phase_ == Phase::closing) return;

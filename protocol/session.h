@@ -241,6 +241,7 @@ class Session {
   void read_frames(std::span<std::byte>& input);
   void read_part(const websocket::FramePart& part);
   void read_control(const websocket::FramePart& part);
+  std::size_t max_message_bytes() const;
   void on_message(std::span<std::byte> message, bool is_text);
   Inbound& inbound();
   void trim_inbound();

@@ -45,8 +45,13 @@ void Session::read_http(std::span<std::byte>& input) {
 
 void Session::answer_http(std::span<std::byte> head) {
   if (head.size() > service_.settings().max_head_bytes) return refuse_http(431);
-  const auto request = http::parse_request(as_text(head));
+  auto request = http::parse_request(as_text(head));
   if (!request) return refuse_http(request.error());
+  // Pages are far longer than what asks for them: who asks on and does not read is left.
+  const auto& settings = service_.settings();
+  if (service_.transport().pending_output(connection_) > settings.output_high_water) {
+    request->keep_alive = false;
+  }
   switch (http::upgrade_of(*request)) {
     case http::Upgrade::websocket:
       return start_websocket(*request->header("sec-websocket-key"));

@@ -157,6 +157,7 @@ std::optional<std::string_view> addressee(const Event::Content& content) {
   if (const auto* message = std::get_if<MessageReceived>(&content)) return message->recipient;
   if (const auto* invite = std::get_if<InviteStatusChanged>(&content)) return invite->greeter;
   if (const auto* roles = std::get_if<RealmRolesUpdated>(&content)) return roles->user;
+  if (const auto* revoked = std::get_if<UserRevoked>(&content)) return revoked->user_id;
   return std::nullopt;
 }
 

@@ -7,7 +7,7 @@ namespace parsec::protocol {
 EventPointer EventQueue::pop() {
   auto event = std::move(events_[first_++]);
   if (empty()) {
-    events_ = {};
+    events_ = std::vector<EventPointer>{};  // `= {}` would keep the memory
     first_ = 0;
   } else if (first_ >= 64 && first_ * 2 >= events_.size()) {
     events_.erase(events_.begin(), events_.begin() + static_cast<std::ptrdiff_t>(first_));

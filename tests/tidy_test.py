@@ -28,6 +28,23 @@ TESTED_ELSEWHERE = {
     "app/options.cpp": "tests/app/configuration_test.cpp",
     "app/stop_signals.cpp": "tests/app/program_test.cpp",
     "app/stream.cpp": "tests/app/core_organization_test.cpp",
+    "db/block_store_memory.cpp": "tests/db/block_store_test.cpp",
+    "db/block_store_postgresql.cpp": "tests/db/block_store_test.cpp",
+    "db/block_stores.cpp": "tests/db/block_store_test.cpp",
+    "db/connection.cpp": "tests/db/pipeline_test.cpp",
+    "db/connector.cpp": "tests/db/worker_test.cpp",
+    "db/extensions.cpp": "tests/db/migrations_test.cpp",
+    "db/lane.cpp": "tests/db/worker_test.cpp",
+    "db/postgres_process.cpp": "tests/db/embedded_cluster_test.cpp",
+    "db/shard_gateway.cpp": "tests/db/database_test.cpp",
+    "db/transaction.cpp": "tests/db/migrations_test.cpp",
+    "protocol/event_bus.cpp": "tests/protocol/subscription_test.cpp",
+    "protocol/event_router.cpp": "tests/protocol/subscription_test.cpp",
+    "protocol/events.cpp": "tests/protocol/subscription_test.cpp",
+    "protocol/handshake.cpp": "tests/protocol/subscription_test.cpp",
+    "protocol/service.cpp": "tests/protocol/session_test.cpp",
+    "protocol/session_http.cpp": "tests/protocol/session_test.cpp",
+    "protocol/session_wait.cpp": "tests/protocol/session_test.cpp",
 }
 
 problems = []

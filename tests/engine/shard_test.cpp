@@ -45,6 +45,7 @@ class ScriptedHandler : public engine::Handler {
   std::function<void(ConnectionId, std::string)> data_hook;
   std::function<void(ConnectionId)> deadline_hook;
   std::function<void()> shutdown_hook;
+  std::function<void()> turn_hook;
 
   void on_open(ConnectionId id, std::string_view peer_address) override {
     EXPECT_EQ(peer_address, "192.0.2.1");
@@ -68,7 +69,10 @@ class ScriptedHandler : public engine::Handler {
     closed.push_back(reason);
     closed_at = transport.now();
   }
-  bool on_turn() override { return false; }
+  bool on_turn() override {
+    if (turn_hook) turn_hook();
+    return false;
+  }
   bool has_work() const override { return work; }
   void on_shutdown() override {
     ++shutdowns;
@@ -449,6 +453,29 @@ TEST_P(ShardTest, ThePeersEndIsNoticedWhilePaused) {
   sim.reset();
 }
 
+TEST_P(ShardTest, WhatKeptDataCausedIsHandedOnBeforeTheShardSleeps) {
+  start();
+  bool queued = false;  // as a request for another thread, which on_turn wakes
+  bool handed_on = false;
+  bool paused = false;
+  handler().open_hook = [&](ConnectionId id) { transport().set_deadline(id, 50ms); };
+  handler().deadline_hook = [&](ConnectionId id) {
+    if (paused) return transport().resume_reading(id);
+    paused = true;
+    transport().pause_reading(id);  // while a receive is armed
+    transport().set_deadline(id, 100ms);
+  };
+  handler().data_hook = [&](ConnectionId, std::string) { queued = true; };
+  handler().turn_hook = [&] { handed_on = handed_on || queued; };
+  const auto client = connect();
+  EXPECT_TRUE(run_until([&] { return paused; }));
+  client->send("request");
+  EXPECT_TRUE(run_until([&] { return queued; }));
+  const auto sleeps = sim->counters().get(Count::sleeps);
+  EXPECT_TRUE(run_until([&] { return handed_on; }));
+  EXPECT_EQ(sim->counters().get(Count::sleeps), sleeps);
+}
+
 // --- Deadlines ---
 
 TEST_P(ShardTest, ADeadlineFiresOnceAndNeverEarly) {
@@ -513,6 +540,27 @@ TEST_P(ShardTest, ReceivesThatFindNoBufferAreArmedAgain) {
   }
   EXPECT_TRUE(run_until([&] { return handler().received.size() == 1000 * clients; }));
   EXPECT_GT(sim->counters().get(Count::receive_starved), 0u);
+}
+
+TEST_P(ShardTest, AReceiveThatStarvedWithoutAnythingToReceiveIsArmedAgainToo) {
+  // A buffer is asked for when a receive is armed: idle connections starve as well, and arming
+  // one of them again brings no completion that would let the next one follow.
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    options.network.seed = seed;
+    options.ring.receive_buffers = 1;
+    start();
+    constexpr std::size_t clients = 20;
+    std::vector<std::shared_ptr<ScriptedClient>> all;
+    for (std::size_t i = 0; i < clients; ++i) {
+      all.push_back(connect([](ScriptedClient& self) {
+        self.send("a");
+        self.after(100ms, [&self] { self.send("b"); });
+      }));
+    }
+    ASSERT_TRUE(run_until([&] { return handler().received.size() == 2 * clients; }));
+    EXPECT_TRUE(sim->stop());
+  }
 }
 
 // --- Sleeping ---

@@ -97,7 +97,7 @@ void run(int producers, int items_each) {
 /// and looks. Afterwards the owner has seen the item or has a signal; without the fences in
 /// waker.cpp a processor with a store buffer (every one) soon shows neither.
 TEST(Waker, ParkingAndNotifyingAtTheSameMomentNeverMissEachOther) {
-  constexpr int rounds = 300'000;
+  constexpr int rounds = 100'000;
   Waker waker;
   SpscRing<int> ring(2);
   std::atomic<int> start{0};
@@ -106,7 +106,7 @@ TEST(Waker, ParkingAndNotifyingAtTheSameMomentNeverMissEachOther) {
     for (int round = 1; round <= rounds; ++round) {
       // Spins, so that both leave together; yields now and then for machines with one core.
       for (int spins = 0; start.load(std::memory_order_acquire) != round; ++spins) {
-        if (spins % 1000 == 999) std::this_thread::yield();
+        if (spins % 200 == 199) std::this_thread::yield();
       }
       ring.try_push(round);
       waker.notify();
@@ -119,7 +119,7 @@ TEST(Waker, ParkingAndNotifyingAtTheSameMomentNeverMissEachOther) {
     waker.park();
     const bool seen = !ring.empty();
     for (int spins = 0; done.load(std::memory_order_acquire) != round; ++spins) {
-      if (spins % 1000 == 999) std::this_thread::yield();
+      if (spins % 200 == 199) std::this_thread::yield();
     }
     waker.unpark();
     const bool signalled = waker.drain();
@@ -131,8 +131,8 @@ TEST(Waker, ParkingAndNotifyingAtTheSameMomentNeverMissEachOther) {
   EXPECT_EQ(missed, 0);
 }
 
-TEST(Waker, LosesNoWakeUpOfOneProducer) { run(1, 1'000'000); }
-TEST(Waker, LosesNoWakeUpOfSeveralProducers) { run(3, 200'000); }
+TEST(Waker, LosesNoWakeUpOfOneProducer) { run(1, 300'000); }
+TEST(Waker, LosesNoWakeUpOfSeveralProducers) { run(3, 100'000); }
 
 }  // namespace
 }  // namespace parsec::engine

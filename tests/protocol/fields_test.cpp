@@ -312,12 +312,16 @@ TEST(RequiredMaps, ErrorsAreKeyedByIndexThenField) {
 }
 
 TEST(RequiredMaps, TellABoundedNumberOfErrors) {
-  const auto errors = errors_of_batch([](Writer& w) {
-    w.array(5000);
-    for (int i = 0; i < 5000; ++i) w.nil();
-  });
+  int items = 0;
+  const auto errors = errors_of_batch(
+      [](Writer& w) {
+        w.array(5000);
+        for (int i = 0; i < 5000; ++i) w.map(0);
+      },
+      &items);
   EXPECT_TRUE(errors.contains("999: "));
   EXPECT_FALSE(errors.contains("1000: "));
+  EXPECT_EQ(items, 1000) << "and reads no further";
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -178,6 +179,9 @@ class SimServer final : public engine::Handler {
   protocol::Service service_;
 };
 
+/// How many events a client that listens waits for.
+constexpr std::size_t pings_to_hear = 10;
+
 class ParsecClient : public SimClient {
  public:
   ParsecClient(std::uint64_t number, const SimDatabase& database)
@@ -282,8 +286,8 @@ class ParsecClient : public SimClient {
 
   void next_step() {
     if (network().chance(20)) return give_up();
-    if (listens_) return send_command("events_listen");
-    if (rounds_left_-- == 0) {
+    if (listens_ && pings.size() < pings_to_hear) return send_command("events_listen");
+    if (listens_ || rounds_left_-- == 0) {
       finished_sending = true;
       return finish();
     }
@@ -335,8 +339,6 @@ class ParsecClient : public SimClient {
   bool listens_ = false;
   int rounds_left_ = 4;
 };
-
-constexpr int last_ping = 39;
 
 using Simulation = SimShard<SimServer>;
 
@@ -396,16 +398,18 @@ void run(std::uint64_t seed, Tally& tally) {
     clients.push_back(std::make_shared<ParsecClient>(i, sim->handler().database));
     network.connect(clients.back(), std::chrono::microseconds{network.below(100'000)});
   }
-  for (int i = 0; i < last_ping + 1; ++i) {
-    network.schedule(10ms * i + std::chrono::milliseconds{network.below(10)},
-                     [&sim, i] { sim->handler().ping_everybody(i); });
-  }
   const auto work_is_done = [&] {
     return std::all_of(clients.begin(), clients.end(), [](const auto& client) {
-      return client->ended || client->was_reset || client->gave_up || client->finished_sending ||
-             (client->pings.size() > 0 && client->pings.back() == last_ping);
+      return client->ended || client->was_reset || client->gave_up || client->finished_sending;
     });
   };
+  // As long as somebody may be listening.
+  std::function<void(int)> herald = [&](int number) {
+    if (work_is_done()) return;
+    sim->handler().ping_everybody(number);
+    network.schedule(10ms, [&herald, number] { herald(number + 1); });
+  };
+  herald(0);
   EXPECT_TRUE(sim->run_until(work_is_done)) << "somebody waits for ever";
   EXPECT_TRUE(sim->stop());
   for (const auto& complaint : sim->complaints()) ADD_FAILURE() << complaint;
@@ -424,7 +428,7 @@ TEST(SessionSimulation, EveryClientGetsWhatItAskedForInOrder) {
   }
   if (all.size() == 1) return;
   EXPECT_GT(tally.replies, 10'000u);
-  EXPECT_GT(tally.events, 5'000u);
+  EXPECT_GT(tally.events, 2'000u);
   EXPECT_GT(tally.failed, 50u);
   EXPECT_GT(tally.gave_up, 50u);
   EXPECT_GT(tally.finished, 300u);

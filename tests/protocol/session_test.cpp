@@ -59,6 +59,21 @@ TEST_F(SessionTest, AnEndlessHeadIsRefused) {
   EXPECT_TRUE(is_closed(id));
 }
 
+TEST_F(SessionTest, APipelineOfPagesThatNobodyReadsEndsTheConnection) {
+  const auto id = open();
+  std::string heads;
+  for (int i = 0; i < 20'000; ++i) heads += "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  raw(id, heads);
+  EXPECT_TRUE(is_closed(id));
+  EXPECT_LT(transport[id].output.size(), settings.output_high_water + 4096);
+}
+
+TEST_F(SessionTest, AHandshakeNeedsNoLargeMessage) {
+  const auto id = open_websocket();
+  frame(id, Opcode::binary, as_bytes(std::string(settings.max_handshake_bytes + 1, '\0')));
+  EXPECT_EQ(take_sent(id).back().close_code(), 1009);
+}
+
 TEST_F(SessionTest, PingIsAnsweredInEveryState) {
   const auto id = open_websocket();
   frame(id, Opcode::ping, as_bytes("early"));
@@ -142,6 +157,16 @@ TEST_F(SessionTest, ADeepPipelineStopsReadingUntilItIsServed) {
   EXPECT_EQ(take_sent(id).size(), 7u);
 }
 
+TEST_F(SessionTest, AClientThatDoesNotReadWaitsEvenWithUnknownCommands) {
+  settings.output_high_water = 64;
+  const auto id = open_administration();
+  for (int i = 0; i < 10; ++i) send_command(id, "nope");
+  EXPECT_EQ(take_sent(id).size(), 2u);
+  service.on_drained(id);
+  EXPECT_EQ(take_sent(id).size(), 2u);
+  settings.output_high_water = 256 * 1024;
+}
+
 TEST_F(SessionTest, AClientThatDoesNotReadWaitsWithItsNextRequest) {
   settings.output_high_water = 64;
   const auto id = open_administration();
@@ -208,6 +233,21 @@ TEST_F(SessionTest, ShutdownEndsEveryConnectionPolitely) {
   service.on_shutdown();
   EXPECT_EQ(take_sent(id).back().close_code(), 1000);
   EXPECT_TRUE(is_closed(id));
+}
+
+TEST_F(SessionTest, ShutdownLetsTheCommandUnderWayFinish) {
+  const auto id = open_device("Org", "alice@dev1");
+  const auto body = [](msgpack::Writer& writer) { writer.str("offset"), writer.integer(0); };
+  send_command(id, "message_get", 1, body);
+  send_command(id, "message_get", 1, body);  // waits behind it
+  service.on_shutdown();
+  EXPECT_FALSE(is_closed(id));
+  answer({{text_cell("ok")}});
+  const auto sent = take_sent(id);
+  ASSERT_EQ(sent.size(), 2U);
+  EXPECT_EQ(sent[1].close_code(), 1000);
+  EXPECT_TRUE(is_closed(id));
+  EXPECT_TRUE(database.submitted.empty());
 }
 
 }  // namespace

@@ -161,6 +161,16 @@ TEST_F(SubscriptionTest, EventsForOthersThatAreHeardWhileLoadingAreNotDelivered)
   EXPECT_EQ(next_event(bob), none);
 }
 
+TEST_F(SubscriptionTest, TheRevocationOfAnotherUserWhileLoadingEndsNobodyElse) {
+  const auto bob = open_device("Org", "bob@dev1");
+  send_command(bob, "events_subscribe");
+  pass_fence();
+  tell(UserRevoked{"carol"});
+  answer_realms({});
+  EXPECT_EQ(take_reply(bob), R"({status="ok"})");
+  EXPECT_FALSE(is_closed(bob));
+}
+
 TEST_F(SubscriptionTest, WithoutItsFenceASubscriptionEndsTheConnection) {
   const auto bob = open_device("Org", "bob@dev1");
   send_command(bob, "events_subscribe");

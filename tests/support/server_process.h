@@ -67,9 +67,9 @@ struct ServerOptions {
   std::string database = "MOCKED";  // the value of --db
   std::string blockstore = "POSTGRESQL";
   std::string administration_token = "s3cr3t";
-  std::vector<std::string> arguments;  // further ones of `backend run`
-  std::map<std::string, std::string> variables;
-  std::optional<std::uint16_t> port;  // to come back on the port of an earlier server
+  std::vector<std::string> arguments = {};  // further ones of `backend run`
+  std::map<std::string, std::string> variables = {};
+  std::optional<std::uint16_t> port = {};  // to come back on the port of an earlier server
 };
 
 /// `parsec backend run`, on a port of its own.

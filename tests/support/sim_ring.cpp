@@ -99,6 +99,10 @@ bool SimRing::receive(ConnectionId id, Socket socket) {
     Open* open = find(socket, "receive");
     if (open == nullptr) return;
     if (open->receiving) violate("two receives in flight: " + describe(id));
+    // As Linux does: a buffer is picked before it is known whether there is anything to receive.
+    if (free_.empty() || network_.chance(options_.no_buffer)) {
+      return complete(socket, Operation::receive, id, -ENOBUFS);
+    }
     open->receiving = id;
     try_receive(*open);
   });

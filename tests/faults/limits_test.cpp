@@ -1,0 +1,207 @@
+// What is too much is refused, and the others do not notice (options of `backend run`,
+// 1-transport.md).
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+
+#include "tests/faults/companion.h"
+#include "tests/faults/crowd.h"
+#include "tests/support/database_probe.h"
+
+namespace parsec::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Ge;
+using ::testing::Gt;
+using ::testing::Le;
+using ::testing::Lt;
+
+constexpr std::size_t kibibyte = 1024;
+
+class LimitsUnderLoad : public FaultTest {
+ protected:
+  void start(std::vector<std::string> arguments = {}, Companion::Work work = Companion::Work::all) {
+    arguments.push_back("--shards=1");
+    server_ = start_server(std::move(arguments));
+    organization_ = organization(*server_);
+    companion_ = std::make_unique<Companion>(organization_, work);
+    ASSERT_TRUE(companion_->await_rounds(20));
+  }
+  const Address& address() const { return server_->address(); }
+  void check_companion() {
+    EXPECT_TRUE(companion_->await_rounds(20));
+    companion_->stop();
+    EXPECT_EQ(companion_->failure(), "");
+  }
+  void limit_server(rlim_t files) {
+    rlimit limit{};
+    ASSERT_EQ(::prlimit(server_->process().pid(), RLIMIT_NOFILE, nullptr, &limit), 0);
+    limit.rlim_cur = files;
+    ASSERT_EQ(::prlimit(server_->process().pid(), RLIMIT_NOFILE, &limit, nullptr), 0);
+  }
+
+  std::unique_ptr<ServerProcess> server_;
+  std::shared_ptr<Organization> organization_;
+  std::unique_ptr<Companion> companion_;
+};
+
+// --- Messages and heads --------------------------------------------------------------------------
+
+TEST_F(LimitsUnderLoad, MessageSize) {
+  start({"--max-message-size=64KiB"});
+  const auto ping_of = [](std::size_t message_bytes) {
+    const std::size_t around =
+        pack(Map{{"cmd", "ping"}, {"ping", std::string(40'000, 'p')}}).size();
+    const std::string text(message_bytes - (around - 40'000), 'p');
+    return pack(Map{{"cmd", "ping"}, {"ping", text}});
+  };
+  // A text of 40,000 bytes and one of 64 KiB have a length of the same size.
+  const std::string largest = ping_of(64 * kibibyte);
+  const std::string too_large = ping_of(64 * kibibyte + 1);
+  ASSERT_EQ(largest.size(), 64 * kibibyte);
+  ASSERT_EQ(too_large.size(), 64 * kibibyte + 1);
+
+  struct Row {
+    const char* name;
+    std::string bytes;
+    bool accepted;
+  } const rows[] = {
+      {"the largest", frame(Opcode::binary, largest), true},
+      {"the largest, in two frames",
+       frame(Opcode::binary, largest.substr(0, 1000), {.fin = false}) +
+           frame(Opcode::continuation, largest.substr(1000)),
+       true},
+      {"one byte more", frame(Opcode::binary, too_large), false},
+      {"one byte more, in two frames",
+       frame(Opcode::binary, too_large.substr(0, 1000), {.fin = false}) +
+           frame(Opcode::continuation, too_large.substr(1000)),
+       false},
+      {"announced only", frame(Opcode::binary, std::string(100'000, 'x')).substr(0, 20), false},
+      {"beyond all memory",
+       "\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff"
+       "mask",
+       false},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    Session alice = organization_->connect(organization_->alice());
+    alice.send_raw(row.bytes);
+    if (row.accepted) {
+      EXPECT_EQ(alice.reply()["status"], Document("ok"));
+    } else {
+      EXPECT_EQ(alice.wait_end(), 1009);
+    }
+  }
+  check_companion();
+}
+
+TEST_F(LimitsUnderLoad, HeadSize) {
+  start();
+  Crowd crowd{address()};
+  crowd.join(3);
+  const std::string line = "x-filler: " + std::string(1000, 'f') + "\r\n";
+  std::string lines;
+  for (int i = 0; i < 20; ++i) lines += line;
+  crowd.send(0, "GET / HTTP/1.1\r\n" + lines);           // unfinished
+  crowd.send(1, "GET / HTTP/1.1\r\n" + lines + "\r\n");  // finished
+  crowd.send(2, "GET /" + std::string(20'000, 'u') + " HTTP/1.1\r\n\r\n");
+  EXPECT_TRUE(eventually([&] { return crowd.ended() == 3; })) << crowd.ended();
+  check_companion();
+}
+
+// --- Requests that wait --------------------------------------------------------------------------
+
+/// Behind a request that is stuck in the database others wait, up to a bound; then TCP holds the
+/// client back. Once it goes on, all are served, in their order.
+TEST_F(LimitsUnderLoad, WaitingRequests) {
+  start({}, Companion::Work::pings);
+  constexpr int updates = 400;
+  constexpr std::size_t blob_bytes = 16 * kibibyte;
+  Session alice = organization_->connect(organization_->alice());
+  const Uuid vlob_id = alice.create_vlob(alice.create_realm());
+
+  DatabaseProbe lock{database_url()};
+  lock.execute("BEGIN");
+  lock.execute("LOCK TABLE vlob_atom IN ACCESS EXCLUSIVE MODE");
+  const std::int64_t before = resident_bytes(*server_);
+  const std::uint64_t received = Counters{*server_}.shards("received_bytes");
+  for (int version = 2; version < 2 + updates; ++version) {
+    alice.start("vlob_update", Session::update_fields(vlob_id, version, Octets(blob_bytes, 'b')));
+  }
+  EXPECT_TRUE(companion_->await_rounds(500));
+  const std::uint64_t taken = Counters{*server_}.shards("received_bytes") - received;
+  const std::int64_t grown = resident_bytes(*server_) - before;
+  EXPECT_THAT(taken, AllOf(Gt(128 * kibibyte), Lt(2048 * kibibyte)));
+  EXPECT_THAT(grown, Lt(4096 * static_cast<std::int64_t>(kibibyte)));
+  report("of ", updates * blob_bytes / kibibyte, " KiB of requests the server took ",
+         taken / kibibyte, " KiB while the first was stuck, and grew by ",
+         grown / static_cast<std::int64_t>(kibibyte), " KiB");
+
+  lock.execute("COMMIT");
+  for (int version = 2; version < 2 + updates; ++version) {
+    ASSERT_EQ(alice.reply()["status"], Document("ok")) << "version " << version;
+  }
+  check_companion();
+}
+
+// --- Connections ---------------------------------------------------------------------------------
+
+TEST_F(LimitsUnderLoad, MaxConnections) {
+  start({"--max-connections=40"});
+  Crowd crowd{address()};
+  crowd.join(100);
+  EXPECT_TRUE(eventually([&] { return crowd.ended() == 61; })) << crowd.ended() << " turned away";
+  EXPECT_THROW(Connection{address()}, ClientError);
+  EXPECT_EQ(crowd.ended(), 61U) << "those who were there stay";
+  crowd.leave();
+  EXPECT_TRUE(eventually([this] { return Counters{*server_}.connections() == 1; }));
+  organization_->connect(organization_->alice()).require("ping", {{"ping", "back"}});
+  EXPECT_THAT(Counters{*server_}.shards("accept_refused"), Ge(61));
+  check_companion();
+}
+
+TEST_F(LimitsUnderLoad, OpenFiles) {
+  start();
+  constexpr std::size_t left = 16;
+  limit_server(open_files(*server_) + left);
+  Crowd crowd{address()};
+  crowd.join(64);  // the kernel takes them in its queue
+  EXPECT_TRUE(eventually([this] { return Counters{*server_}.shards("accept_pauses") > 0; }));
+  EXPECT_THAT(Counters{*server_}.connections(), Le(1 + left));
+  EXPECT_TRUE(companion_->await_rounds(50)) << "who is there is served";
+  // They leave: those in the queue are let in, and a new one.
+  crowd.leave();
+  organization_->connect(organization_->alice()).require("ping", {{"ping", "back"}});
+  EXPECT_TRUE(eventually([this] { return Counters{*server_}.connections() == 1; }));
+  check_companion();
+}
+
+/// The same while the database is lost: no descriptor is left for new connections to it.
+TEST_F(LimitsUnderLoad, OpenFilesAndNoDatabase) {
+  start({}, Companion::Work::pings);
+  limit_server(open_files(*server_) + 16);
+  Crowd crowd{address()};
+  crowd.join(128);
+  ASSERT_TRUE(eventually([this] { return Counters{*server_}.shards("accept_pauses") > 0; }));
+  DatabaseProbe database{database_url()};
+  database.execute(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'parsec'");
+  ASSERT_TRUE(companion_->await_rounds(200));
+  crowd.leave();
+  const auto started = Clock::now();
+  const auto served = [this] {
+    try {
+      organization_->connect(organization_->alice()).require("ping", {{"ping", "back"}});
+      return true;
+    } catch (const ConnectionEnded&) {
+      return false;
+    }
+  };
+  EXPECT_TRUE(eventually(served, 10s));
+  report("out of open files, and the database lost: served again after ",
+         milliseconds_since(started), " ms");
+  check_companion();
+}
+
+}  // namespace
+}  // namespace parsec::testing
