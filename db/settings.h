@@ -21,7 +21,7 @@ struct LaneLimits {
   std::size_t segment_bytes = std::size_t{1} << 20;
 
   /// Serialization failures, deadlocks and unique violations of one request.
-  unsigned retries = 5;
+  unsigned retries = 20;
   /// How often a read follows a lost connection to the next one.
   unsigned read_resends = 3;
 
