@@ -159,8 +159,11 @@ def check_functions():
 
 def check_format():
     program = shutil.which("clang-format")
-    if program is None:
-        return  # one of the packages that ./test installs
+    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout if program else ""
+    if " version 14." not in version:
+        # Releases differ in details; the tree is kept with Debian 12's.
+        print("formatting not checked: needs clang-format 14")
+        return
     names = tracked("*.h", "*.cpp")
     result = subprocess.run(
         [program, "--dry-run", "--ferror-limit=1", *names], cwd=ROOT, capture_output=True, text=True
