@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
+#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -52,60 +54,74 @@ TEST(SpscRing, WrapsAroundAtEveryFillLevel) {
   }
 }
 
+/// As many items as fit into a time: on a busy machine every full or empty ring costs a time slice.
+bool time_is_up(std::uint64_t step) {
+  static const auto patience = std::chrono::milliseconds{500};
+  thread_local std::chrono::steady_clock::time_point start;
+  if (step == 0) start = std::chrono::steady_clock::now();
+  return step % 256 == 255 && std::chrono::steady_clock::now() - start > patience;
+}
+
 TEST(SpscRing, KeepsOrderAndContentBetweenTwoThreads) {
   struct Item {
     std::uint64_t number;
     std::uint64_t check;
   };
-  constexpr std::uint64_t count = 2'000'000;
+  constexpr std::uint64_t most = 2'000'000;
+  constexpr std::uint64_t end = UINT64_MAX;
   SpscRing<Item> ring(256);
-  std::thread producer([&ring] {
-    for (std::uint64_t i = 0; i < count; ++i) {
-      while (!ring.try_push({i, ~i})) std::this_thread::yield();
-    }
+  std::uint64_t pushed = 0;
+  std::thread producer([&] {
+    const auto push = [&](Item item) {
+      while (!ring.try_push(item)) std::this_thread::yield();
+    };
+    for (; pushed < most && !time_is_up(pushed); ++pushed) push({pushed, ~pushed});
+    push({end, 0});
   });
   std::uint64_t wrong = 0;
-  for (std::uint64_t expected = 0; expected < count;) {
-    Item item{};
+  std::uint64_t popped = 0;
+  for (Item item{};;) {
     if (!ring.try_pop(item)) {
       std::this_thread::yield();
       continue;
     }
-    wrong += item.number != expected || item.check != ~expected;
-    ++expected;
+    if (item.number == end) break;
+    wrong += item.number != popped || item.check != ~popped;
+    ++popped;
   }
   producer.join();
   EXPECT_EQ(wrong, 0u);
+  EXPECT_EQ(popped, pushed);
   EXPECT_TRUE(ring.empty());
 }
 
 TEST(SpscRing, HandsOverWhatAPointerPointsTo) {
   // The push publishes the pointee as well: what database requests rely on.
-  constexpr int count = 200'000;
-  SpscRing<int*> there(64);
-  SpscRing<int*> back(64);
+  constexpr std::uint64_t most = 200'000;
+  SpscRing<std::uint64_t*> there(64);
+  SpscRing<std::uint64_t*> back(64);
   std::thread worker([&] {
-    for (int done = 0; done < count;) {
-      int* value = nullptr;
+    for (std::uint64_t* value = nullptr;;) {
       if (!there.try_pop(value)) {
         std::this_thread::yield();
         continue;
       }
+      if (value == nullptr) return;
       *value += 1;
       while (!back.try_push(value)) std::this_thread::yield();
-      ++done;
     }
   });
-  std::vector<int> values(32, 0);
-  std::vector<int*> idle;
-  for (int& value : values) idle.push_back(&value);
-  int sent = 0;
-  for (int received = 0; received < count;) {
-    while (sent < count && !idle.empty() && there.try_push(idle.back())) {
+  std::vector<std::uint64_t> values(32, 0);
+  std::vector<std::uint64_t*> idle;
+  for (std::uint64_t& value : values) idle.push_back(&value);
+  std::uint64_t sent = 0;
+  std::uint64_t received = 0;
+  for (bool sending = true; sending || received < sent;) {
+    while (sending && !idle.empty() && there.try_push(idle.back())) {
       idle.pop_back();
-      ++sent;
+      sending = ++sent < most && !time_is_up(sent - 1);
     }
-    int* value = nullptr;
+    std::uint64_t* value = nullptr;
     if (back.try_pop(value)) {
       idle.push_back(value);
       ++received;
@@ -113,10 +129,9 @@ TEST(SpscRing, HandsOverWhatAPointerPointsTo) {
       std::this_thread::yield();
     }
   }
+  ASSERT_TRUE(there.try_push(nullptr));
   worker.join();
-  int sum = 0;
-  for (int value : values) sum += value;
-  EXPECT_EQ(sum, count);
+  EXPECT_EQ(std::accumulate(values.begin(), values.end(), std::uint64_t{0}), sent);
 }
 
 TEST(SpscRing, IndicesOfTheTwoSidesAreOnDifferentLines) {
