@@ -133,6 +133,10 @@ DateTime Rows::datetime(int row, int column) const {
 
 Request::~Request() { PQclear(result); }
 
+std::size_t Request::result_bytes() const {
+  return result == nullptr ? 0 : PQresultMemorySize(result);
+}
+
 void Request::reset() {
   PQclear(result);
   result = nullptr;

@@ -150,6 +150,8 @@ class Request {
   pg_result* result = nullptr;  // owned
 
   Rows rows() const { return Rows{result}; }
+  /// Memory that the result takes: more than its values.
+  std::size_t result_bytes() const;
 
   // --- Read by the worker
 

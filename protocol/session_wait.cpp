@@ -53,6 +53,11 @@ void Session::on_database_reply(db::Request* request) {
     return fail_call(*request);
   }
   if (author_is_gone(*request)) return;
+  if (request->result_bytes() > service_.settings().max_result_bytes) {
+    log::error("connection {:x}: {} gives {} bytes, more than a reply may hold",
+               connection_.packed(), request->function->name, request->result_bytes());
+    return end(CloseCode::internal_error);
+  }
   if (awaiting_ == Awaiting::subscription) return finish_subscription_if_loaded();
   continue_command();
 }

@@ -37,6 +37,10 @@ struct Settings {
   /// While more reply bytes than this wait for a client, its next request waits too. Must equal
   /// engine::Limits::output_high_water.
   std::size_t output_high_water = 256 * 1024;
+  /// What a reply is written from, as large as the database gives it (message_get has no end of its
+  /// own): beyond, Close 1011. Leaves room for the rest of an engine::OutputBuffer of 4 GiB at
+  /// most, which grows by doubling. Re-encryption's largest batch is 1000 MiB.
+  std::size_t max_result_bytes = 1024 * 1024 * 1024;
   /// Events that wait for events_listen; beyond, the connection is closed so that none is lost
   /// silently (6-events.md §6.1).
   std::size_t max_waiting_events = 1024;

@@ -180,6 +180,23 @@ TEST_F(SessionTest, AClientThatDoesNotReadWaitsWithItsNextRequest) {
 
 // --- §1.4, storage.md §2: the database fails
 
+TEST_F(SessionTest, AResultThatNoReplyCanHoldEndsTheConnectionAlone) {
+  settings.max_result_bytes = 100'000;
+  const auto id = open_device("Org", "alice@dev1");
+  send_command(id, "message_get", 1,
+               [](msgpack::Writer& writer) { writer.str("offset"), writer.integer(0); });
+  answer({{text_cell("ok"), {}, {}, {}, {}},
+          {{},
+           int_cell(1),
+           text_cell("bob@dev1"),
+           int_cell(0),
+           text_cell(std::string(100'000, 'x'))}});
+  const auto sent = take_sent(id);
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].close_code(), 1011);
+  EXPECT_EQ(database.acquired, 0);
+}
+
 TEST_F(SessionTest, AFailingDatabaseEndsTheConnectionInsteadOfGuessing) {
   for (const auto outcome : {db::Outcome::unavailable, db::Outcome::unknown, db::Outcome::failed}) {
     const auto id = open_device("Org", "alice@dev1");
