@@ -168,7 +168,9 @@ TEST_F(Worker, AUniqueViolationIsRetriedABoundedNumberOfTimes) {
           "   RAISE EXCEPTION 'taken' USING ERRCODE = 'unique_violation'; END IF;"
           "  RETURN 'done'; END $$");
   const Function taken{"taken", "SELECT parsec_ext.taken($1)", 1, Access::shared_write};
-  TestDatabase database{conninfo};
+  Settings settings = test_settings(conninfo);
+  settings.lane.retries = 5;
+  TestDatabase database{settings};
   EXPECT_EQ(database.call(taken, 0, [](Request& r) { r.int8(3); }).text, "done");
   EXPECT_EQ(database.counter("retries"), 3U);
   run_sql(admin, "ALTER SEQUENCE attempts RESTART");
