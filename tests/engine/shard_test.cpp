@@ -46,6 +46,12 @@ class ScriptedHandler : public engine::Handler {
   std::function<void(ConnectionId)> deadline_hook;
   std::function<void()> shutdown_hook;
   std::function<void()> turn_hook;
+  /// They refer to what the test's body holds, and the shard is stopped after it.
+  void forget_hooks() {
+    open_hook = deadline_hook = nullptr;
+    data_hook = nullptr;
+    shutdown_hook = turn_hook = nullptr;
+  }
 
   void on_open(ConnectionId id, std::string_view peer_address) override {
     EXPECT_EQ(peer_address, "192.0.2.1");
@@ -116,6 +122,7 @@ class ShardTest : public ::testing::TestWithParam<bool> {
   }
   ~ShardTest() override {
     if (!sim) return;
+    handler().forget_hooks();
     EXPECT_TRUE(sim->stop());
     for (const std::string& complaint : sim->complaints()) ADD_FAILURE() << complaint;
   }
