@@ -27,7 +27,8 @@ class Core : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     temporary_directory();
-    server_ = std::make_unique<ServerProcess>();
+    // A TLS client that finds no TLS waits for the server to give up.
+    server_ = std::make_unique<ServerProcess>(ServerOptions{.arguments = {"--head-timeout=1"}});
   }
   static void TearDownTestSuite() { server_.reset(); }
 

@@ -31,6 +31,12 @@ using Certificate = std::unique_ptr<X509, Free<X509_free>>;
 using Context = std::unique_ptr<SSL_CTX, Free<SSL_CTX_free>>;
 using Tls = std::unique_ptr<SSL, Free<SSL_free>>;
 
+void add_extension(X509* certificate, int identifier, const std::string& value) {
+  X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, nullptr, identifier, value.c_str());
+  X509_add_ext(certificate, extension, -1);
+  X509_EXTENSION_free(extension);
+}
+
 Certificate self_signed(EVP_PKEY* key, const std::string& host) {
   Certificate certificate{X509_new()};
   X509_set_version(certificate.get(), X509_VERSION_3);
@@ -42,9 +48,8 @@ Certificate self_signed(EVP_PKEY* key, const std::string& host) {
   X509_NAME* subject = X509_get_subject_name(certificate.get());
   X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, name, -1, -1, 0);
   X509_set_issuer_name(certificate.get(), subject);
-  X509_EXTENSION* names = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, host.c_str());
-  X509_add_ext(certificate.get(), names, -1);
-  X509_EXTENSION_free(names);
+  add_extension(certificate.get(), NID_basic_constraints, "critical,CA:TRUE");  // its own authority
+  add_extension(certificate.get(), NID_subject_alt_name, host);
   X509_sign(certificate.get(), key, EVP_sha256());
   return certificate;
 }

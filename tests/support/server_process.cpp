@@ -31,7 +31,9 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 std::vector<std::string> environment(const std::map<std::string, std::string>& variables) {
   std::vector<std::string> all;
   for (char** variable = environ; *variable != nullptr; ++variable) {
-    if (!std::string_view{*variable}.starts_with("PARSEC_")) all.emplace_back(*variable);
+    const std::string_view inherited{*variable};
+    const bool replaced = variables.contains(std::string{inherited.substr(0, inherited.find('='))});
+    if (!inherited.starts_with("PARSEC_") && !replaced) all.emplace_back(inherited);
   }
   for (const auto& [name, value] : variables) all.push_back(name + "=" + value);
   return all;
