@@ -2,6 +2,7 @@
 // where they are checked out beside the project.
 #include <simdjson.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "tests/integration/integration_test.h"

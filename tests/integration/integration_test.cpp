@@ -179,6 +179,22 @@ void IntegrationTest::expect_refused_handshake(const AnswerMaker& make, std::str
   connection.wait_end(patience, where);
 }
 
+AnswerMaker IntegrationTest::answer_of(const Device& device, int version, const Map& changes) {
+  return [=](const Document& challenge) { return device.answer(challenge, version, changes); };
+}
+
+Uuid IntegrationTest::store_invitation(const Session& greeter, const char* type,
+                                       const Document& claimer_email) {
+  const Uuid invitation = new_uuid();
+  database().execute(
+      "INSERT INTO invitation (organization, token, type, greeter, claimer_email, created_on)"
+      " SELECT o._id, $2, $3::text::invitation_type, u._id, $4, now()"
+      " FROM organization AS o JOIN user_ AS u ON u.organization = o._id"
+      " WHERE organization_id = $1 AND user_id = $5",
+      {greeter.organization_id(), invitation, type, claimer_email, greeter.device().user_id()});
+  return invitation;
+}
+
 bool IntegrationTest::eventually(const std::function<bool()>& probe, Duration timeout) {
   const Deadline deadline = within(timeout);
   while (!probe()) {

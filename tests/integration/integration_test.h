@@ -127,6 +127,13 @@ class IntegrationTest : public ::testing::Test {
                                        const Document& help, const Address& address = here(),
                                        Where where = Where::current());
 
+  /// That device's answer to any challenge.
+  static AnswerMaker answer_of(const Device& device, int version = 2, const Map& changes = {});
+
+  /// An invitation as another server of the deployment stores it (storage.md §1): its token.
+  static Uuid store_invitation(const Session& greeter, const char* type,
+                               const Document& claimer_email = nullptr);
+
   static DatabaseProbe database() { return DatabaseProbe{Deployment::get().database_url()}; }
 
   /// Asks again until it is so; for what can be seen only by asking.

@@ -2,7 +2,6 @@
 // 6-events.md §6.1 (queue), and peers that do not read, do not speak, or are many.
 #include <sys/resource.h>
 
-#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <thread>

@@ -1,5 +1,5 @@
 // 4-commands.md §4.5, §4.6: re-encryption from its start over its batches to its end.
-#include <algorithm>
+#include <array>
 #include <map>
 
 #include "tests/integration/integration_test.h"

@@ -242,24 +242,6 @@ Document Connection::challenge(Where where) { return reply(patience, where); }
 
 Document Connection::answer(const Document& answer, Where where) { return ask(answer, where); }
 
-std::optional<std::size_t> wait_any(std::span<Connection* const> connections, Duration timeout) {
-  const Deadline deadline = within(timeout);
-  std::vector<const Socket*> sockets;
-  for (std::size_t i = 0; i < connections.size(); ++i) {
-    if (connections[i]->has_message()) return i;
-    sockets.push_back(&connections[i]->socket());
-  }
-  for (;;) {
-    if (!wait_readable(sockets.data(), sockets.size(), deadline)) return std::nullopt;
-    for (std::size_t i = 0; i < connections.size(); ++i) {
-      const Socket* one = sockets[i];
-      if (!wait_readable(&one, 1, within(Duration{0}))) continue;
-      // They may be less than a message, or a control frame.
-      if (connections[i]->poll_frames()) return i;
-    }
-  }
-}
-
 // --- Handshakes ----------------------------------------------------------------------------------
 
 Map handshake_answer(int version, std::string_view type, const Map& fields) {

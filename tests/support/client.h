@@ -11,7 +11,6 @@
 #include <memory>
 #include <optional>
 #include <source_location>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -133,9 +132,6 @@ class Connection : public WebSocket {
   /// Sends an answer, and waits for the result.
   Document answer(const Document& answer, Where where = Where::current());
 };
-
-/// The number of a connection that has a message (or has ended); nullopt: none in time.
-std::optional<std::size_t> wait_any(std::span<Connection* const> connections, Duration timeout);
 
 // --- Answers of the handshake that need no device ------------------------------------------------
 

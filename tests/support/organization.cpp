@@ -172,11 +172,6 @@ Uuid Session::create_block(Uuid realm_id, const Octets& block, std::optional<Uui
   return id;
 }
 
-Uuid Session::invite(std::string_view type, const Document& claimer_email) {
-  const Map fields{{"type", type}, {"send_email", false}};
-  return require("invite_new", fields.with({{"claimer_email", claimer_email}}))["token"].uuid();
-}
-
 // --- Organization --------------------------------------------------------------------------------
 
 std::shared_ptr<Organization> Organization::unknown(const Address& address, std::string token,

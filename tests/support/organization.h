@@ -121,8 +121,6 @@ class Session : public Connection {
   Uuid create_block(Uuid realm_id, const Octets& block = "block"_bin,
                     std::optional<Uuid> block_id = {});
 
-  Uuid invite(std::string_view type = "DEVICE", const Document& claimer_email = omitted);
-
  private:
   std::shared_ptr<Organization> organization_;
   Device device_;
@@ -147,7 +145,6 @@ class Organization : public std::enable_shared_from_this<Organization> {
   void adopt(const Device& device) { devices_.insert_or_assign(device.id, device); }
   const Device& device(std::string_view id) const;
   const Device& alice() const { return device("alice@dev1"); }
-  const std::map<std::string, Device, std::less<>>& devices() const { return devices_; }
 
   /// organization_create; the bootstrap token.
   std::string create_here(const Map& fields = {});

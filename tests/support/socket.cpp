@@ -103,15 +103,14 @@ void Socket::take_input() {
   } else if (count == 0) {
     ended_ = true;
   } else if (errno != EAGAIN && errno != EINTR) {
-    ended_ = was_reset_ = true;
+    ended_ = true;  // by a reset
   }
 }
 
 bool Socket::receive(Deadline deadline) {
   const std::size_t before = input.size();
-  const Socket* self = this;
   while (!ended_ && input.size() == before) {
-    if (!wait_readable(&self, 1, deadline)) throw TimedOut("nothing arrived in time");
+    if (!wait_readable(deadline)) throw TimedOut("nothing arrived in time");
     take_input();
   }
   if (ended_) forget_output(this);
@@ -131,26 +130,19 @@ void Socket::reset() {
   forget_output(this);
 }
 
-bool wait_readable(const Socket* const* sockets, std::size_t count, Deadline deadline) {
+bool Socket::wait_readable(Deadline deadline) const {
   std::vector<pollfd> wanted;
   for (;;) {
-    wanted.clear();
-    for (std::size_t i = 0; i < count; ++i) {
-      if (sockets[i]->ended_) return true;
-      wanted.push_back({sockets[i]->descriptor_, POLLIN, 0});
-    }
-    for (const Socket* socket : with_output) wanted.push_back({socket->descriptor_, POLLOUT, 0});
+    wanted.assign(1, {descriptor_, POLLIN, 0});
+    const std::vector<Socket*> senders = with_output;  // pushing takes them off the list
+    for (const Socket* socket : senders) wanted.push_back({socket->descriptor_, POLLOUT, 0});
     const int ready = ::poll(wanted.data(), wanted.size(), milliseconds_until(deadline));
     if (ready == 0) return false;
     if (ready < 0 && errno != EINTR) throw system_error("poll");
-    const std::vector<Socket*> senders = with_output;  // pushing takes them off the list
     for (std::size_t i = 0; i < senders.size(); ++i) {
-      if (wanted[count + i].revents != 0) senders[i]->push_output();
+      if (wanted[1 + i].revents != 0) senders[i]->push_output();
     }
-    if (std::any_of(wanted.begin(), wanted.begin() + static_cast<std::ptrdiff_t>(count),
-                    [](const pollfd& one) { return one.revents != 0; })) {
-      return true;
-    }
+    if (wanted[0].revents != 0) return true;
   }
 }
 

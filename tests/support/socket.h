@@ -53,7 +53,6 @@ class Socket {
   /// Takes what the kernel has, without waiting.
   void receive_available() { take_input(); }
   bool ended() const { return ended_; }
-  bool was_reset() const { return was_reset_; }
 
   /// No more bytes to the peer, which may still send.
   void finish_sending();
@@ -63,17 +62,14 @@ class Socket {
   int descriptor() const { return descriptor_; }
 
  private:
-  friend bool wait_readable(const Socket* const* sockets, std::size_t count, Deadline deadline);
+  /// Waits until there is input in the kernel. False: not in time.
+  bool wait_readable(Deadline deadline) const;
   void push_output();
   void take_input();
 
   int descriptor_ = -1;
   std::string output_;
   bool ended_ = false;
-  bool was_reset_ = false;
 };
-
-/// Waits until one of these has input in the kernel, or has ended. False: none did in time.
-bool wait_readable(const Socket* const* sockets, std::size_t count, Deadline deadline);
 
 }  // namespace parsec::testing
