@@ -36,7 +36,13 @@ Deployment& Deployment::get() {
   return *deployment;
 }
 
-void Deployment::stop() { deployment.reset(); }
+void Deployment::stop() {
+  if (!deployment) return;
+  for (ServerProcess* server : {deployment->first_.get(), deployment->second_.get()}) {
+    EXPECT_EQ(server->stop(), 0) << server->process().output();
+  }
+  deployment.reset();
+}
 
 Deployment::Deployment() {
   auto cluster = db::EmbeddedCluster::start({db::Target::Kind::mocked, {}});

@@ -38,6 +38,9 @@ class ExistingDeployment : public IntegrationTest {
     facts_ = parser_->load(file("existing_deployment.json").string());
   }
   static void TearDownTestSuite() {
+    if (server_) {
+      EXPECT_EQ(server_->stop(), 0) << server_->process().output();
+    }
     server_.reset();
     parser_.reset();
   }

@@ -22,7 +22,10 @@ class Limits : public IntegrationTest {
         {.arguments = {"--head-timeout=1", "--handshake-timeout=1", "--max-message-size=64KiB",
                        "--max-waiting-events=10"}});
   }
-  static void TearDownTestSuite() { server_.reset(); }
+  static void TearDownTestSuite() {
+    EXPECT_EQ(server_->stop(), 0) << server_->process().output();
+    server_.reset();
+  }
 
   static const Address& tight() { return server_->address(); }
   static Session tight_session() {
