@@ -74,7 +74,10 @@ class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
   LineSink(const LineSink&) = delete;
   LineSink& operator=(const LineSink&) = delete;
 
-  void watch(std::weak_ptr<spdlog::details::thread_pool> queue) { queue_ = std::move(queue); }
+  /// The queue whose thread calls this sink, so that it outlives every call. Not a shared pointer,
+  /// not for a moment: were it the last one, the queue would end on its own thread, which cannot
+  /// wait for itself, and what it holds would be lost.
+  void watch(spdlog::details::thread_pool& queue) { queue_ = &queue; }
 
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -92,8 +95,7 @@ class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
   }
 
   void report_lost() {
-    const auto queue = queue_.lock();
-    const std::size_t lost = queue ? queue->overrun_counter() : lost_;
+    const std::size_t lost = queue_->overrun_counter();
     if (lost == lost_) return;
     const std::string text = std::to_string(lost - lost_) +
                              " messages were lost: the log could not be written fast enough";
@@ -114,7 +116,7 @@ class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
   LogConfiguration::Format format_;
   int file_;
   std::optional<std::regex> filter_;
-  std::weak_ptr<spdlog::details::thread_pool> queue_;  // which holds the logger, which holds us
+  spdlog::details::thread_pool* queue_ = nullptr;
   std::size_t lost_ = 0;
   std::string line_;
 };
@@ -138,7 +140,7 @@ std::expected<Logging, std::string> Logging::start(const LogConfiguration& confi
     ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
     ::pthread_setname_np(::pthread_self(), "log");
   });
-  sink->watch(queue);
+  sink->watch(*queue);
   auto logger = std::make_shared<spdlog::async_logger>(
       "parsec", sink, queue, spdlog::async_overflow_policy::overrun_oldest);
   logger->set_level(spdlog_level(configuration.level));

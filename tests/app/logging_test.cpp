@@ -70,6 +70,17 @@ TEST_F(LoggingTest, AppendsToItsFile) {
   EXPECT_THAT(written([] { log::error("two"); }), HasSubstr("one"));
 }
 
+// The end of the log must not depend on what its thread does at that moment.
+TEST_F(LoggingTest, LosesNothingAtItsEnd) {
+  for (int i = 0; i < 300; ++i) {
+    const std::string text = written([] {
+      for (int line = 0; line < 50; ++line) log::error("line");
+      log::error("the last");
+    });
+    ASSERT_THAT(text, HasSubstr("the last")) << "in round " << i;
+  }
+}
+
 // A burst larger than the queue: nobody waits, and the log tells how many messages it lacks.
 TEST_F(LoggingTest, TellsHowManyMessagesWereLost) {
   constexpr int messages = 200'000;

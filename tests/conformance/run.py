@@ -81,6 +81,8 @@ def private_postgresql(directory):
     )
     pg_ctl = postgresql_program("pg_ctl")
     settings = f"-c listen_addresses= -c unix_socket_directories={directory} -c fsync=off"
+    # Three servers, and a connection or two of every case that runs.
+    settings += " -c max_connections=300"
     subprocess.run(
         [pg_ctl, "-D", data, "-w", "-l", directory / "log", "-o", settings, "start"], **run, **quiet
     )

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <thread>
 
 #include "tests/db/database_fixture.h"
@@ -169,6 +170,20 @@ TEST(EmbeddedClusterHelper, RunsUntilKilled) {
 
 class EmbeddedClusterCrash : public ::testing::Test {
  protected:
+  /// Temporary clusters in a place of our own: any server that starts on this machine meanwhile
+  /// would clean up behind the one that is killed here.
+  void SetUp() override {
+    if (const char* before = std::getenv("TMPDIR")) temporary_before = before;
+    ::setenv("TMPDIR", directory.path().c_str(), 1);
+  }
+  void TearDown() override {
+    if (temporary_before) {
+      ::setenv("TMPDIR", temporary_before->c_str(), 1);
+    } else {
+      ::unsetenv("TMPDIR");
+    }
+  }
+
   /// Starts that process and returns when its cluster is ready.
   void start_process(const fs::path& place) {
     const fs::path report = directory.path() / "report";
@@ -197,6 +212,7 @@ class EmbeddedClusterCrash : public ::testing::Test {
   pid_t process = 0;
   pid_t postmaster = 0;
   std::string cluster_directory;
+  std::optional<std::string> temporary_before;
 };
 
 TEST_F(EmbeddedClusterCrash, PostgresqlEndsAndTheDirectoryGoesWithTheNextStart) {

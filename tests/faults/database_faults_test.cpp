@@ -19,7 +19,8 @@ constexpr Duration recovery_limit{10'000};
 
 class DatabaseFaults : public FaultTest {
  protected:
-  static constexpr unsigned writer_count = 12;
+  static constexpr unsigned writer_count = 16;
+  static constexpr std::uint64_t writes_between_faults = 150;
 
   void start(const std::string& url = database_url()) {
     server_ = start_server({"--shards=2"}, url);
@@ -35,6 +36,7 @@ class DatabaseFaults : public FaultTest {
     }
     writers_ = std::make_unique<Writers>(organization_, realms_, writer_count);
     ASSERT_TRUE(writers_->await_everybody());
+    ASSERT_TRUE(writers_->await_acknowledged(writes_between_faults));
     for (auto& observer : observers_) ASSERT_TRUE(observer->await_subscription(0));
   }
 
@@ -54,6 +56,7 @@ class DatabaseFaults : public FaultTest {
     const auto took = writers_->await_everybody(recovery_limit);
     ASSERT_TRUE(took) << what << ": not everybody writes again\n" << server_->process().output();
     report(what, ": everybody writes again after ", *took, " ms");
+    ASSERT_TRUE(writers_->await_acknowledged(writes_between_faults));
   }
 
   /// The end of every test: all stop, and what they were told is held against the database.
