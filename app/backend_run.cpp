@@ -19,6 +19,7 @@
 #include "engine/log.h"
 #include "engine/shard_thread.h"
 #include "protocol/event_bus.h"
+#include "protocol/outbox.h"
 #include "protocol/service.h"
 #include "protocol/settings.h"
 
@@ -137,7 +138,7 @@ class Backend {
       const auto shard = static_cast<std::uint32_t>(index);
       auto service =
           std::make_unique<protocol::Service>(settings_, transport, database_->gateway(shard),
-                                              *shard_blocks_[shard], events_.inbox(shard));
+                                              *shard_blocks_[shard], events_.inbox(shard), outbox_);
       events_.set_waker(shard, &waker);
       database_->set_waker(shard, &waker);
       return service;
@@ -163,6 +164,7 @@ class Backend {
   const std::uint32_t shard_count_;
   const protocol::Settings settings_;
   protocol::EventBus events_;
+  protocol::NullOutbox outbox_;
   std::unique_ptr<db::BlockStores> blocks_;
   std::unique_ptr<db::Database> database_;
   std::vector<std::unique_ptr<db::BlockStore>> shard_blocks_;

@@ -15,12 +15,13 @@ constexpr int items_per_turn = 1024;
 }  // namespace
 
 Service::Service(const Settings& settings, engine::Transport& transport, db::Gateway& database,
-                 db::BlockStore& blocks, EventInbox& events)
+                 db::BlockStore& blocks, EventInbox& events, Outbox& outbox)
     : settings_(settings),
       transport_(transport),
       database_(database),
       blocks_(blocks),
       events_(events),
+      outbox_(outbox),
       pages_(settings.backend_address, settings.server_name) {}
 
 Service::~Service() = default;

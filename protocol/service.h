@@ -16,6 +16,7 @@
 #include "engine/handler.h"
 #include "protocol/event_bus.h"
 #include "protocol/event_router.h"
+#include "protocol/outbox.h"
 #include "protocol/pages.h"
 #include "protocol/session.h"
 #include "protocol/settings.h"
@@ -26,7 +27,7 @@ class Service final : public engine::Handler {
  public:
   /// Everything outlives the service.
   Service(const Settings& settings, engine::Transport& transport, db::Gateway& database,
-          db::BlockStore& blocks, EventInbox& events);
+          db::BlockStore& blocks, EventInbox& events, Outbox& outbox);
   ~Service() override;
 
   void on_open(engine::ConnectionId connection, std::string_view peer_address) override;
@@ -45,6 +46,7 @@ class Service final : public engine::Handler {
   db::Gateway& database() { return database_; }
   db::BlockStore& blocks() { return blocks_; }
   EventRouter& router() { return router_; }
+  Outbox& outbox() { return outbox_; }
   const Pages& pages() const { return pages_; }
   bool shutting_down() const { return shutting_down_; }
 
@@ -65,6 +67,7 @@ class Service final : public engine::Handler {
   db::Gateway& database_;
   db::BlockStore& blocks_;
   EventInbox& events_;
+  Outbox& outbox_;
   const Pages pages_;
   EventRouter router_;
   std::vector<std::unique_ptr<Session>> sessions_;  // by slot

@@ -6,6 +6,7 @@
 #include "db/functions/organization.h"
 #include "protocol/commands/commands.h"
 #include "protocol/commands/new_user.h"
+#include "protocol/service.h"
 
 namespace parsec::protocol::commands {
 
@@ -117,6 +118,12 @@ Command organization_bootstrap(Session& session, Fields fields) {
   const db::Rows rows = co_await session.execute(call);
   if (rows.status() != "ok") co_return session.reply_error(rows.status());
   session.reply_ok();
+  session.service().outbox().announce_bootstrap({
+      .organization_id = std::string{session.organization_id()},
+      .device_id = first->device.device_id,
+      .device_label = first->device.device_label,
+      .human_handle = first->user.human_handle,
+  });
 }
 
 }  // namespace parsec::protocol::commands

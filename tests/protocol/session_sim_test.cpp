@@ -131,7 +131,7 @@ class SimServer final : public engine::Handler {
   SimServer(engine::Transport& transport, engine::Waker& waker, SimNetwork& network)
       : waker_(waker),
         database(network, waker, inbox_),
-        service_(settings(), transport, database, blocks_, inbox_) {}
+        service_(settings(), transport, database, blocks_, inbox_, outbox_) {}
 
   void on_open(engine::ConnectionId id, std::string_view peer) override {
     service_.on_open(id, peer);
@@ -171,6 +171,7 @@ class SimServer final : public engine::Handler {
   engine::Waker& waker_;
   protocol::EventInbox inbox_{1024};
   ScriptedBlockStore blocks_;
+  protocol::NullOutbox outbox_;
 
  public:
   SimDatabase database;

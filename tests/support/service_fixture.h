@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "db/block_store.h"
@@ -16,6 +17,7 @@
 #include "protocol/event_bus.h"
 #include "protocol/msgpack_reader.h"
 #include "protocol/msgpack_writer.h"
+#include "protocol/outbox.h"
 #include "protocol/service.h"
 #include "protocol/websocket.h"
 #include "tests/support/fake_transport.h"
@@ -48,6 +50,20 @@ class ScriptedBlockStore final : public db::BlockStore {
 
  private:
   std::deque<db::BlockJob*> done_;
+};
+
+/// Keeps what commands hand over.
+class RecordingOutbox final : public protocol::Outbox {
+ public:
+  void send_invitation(protocol::InvitationMail mail) override {
+    invitations.push_back(std::move(mail));
+  }
+  void announce_bootstrap(protocol::BootstrapNotice notice) override {
+    bootstraps.push_back(std::move(notice));
+  }
+
+  std::vector<protocol::InvitationMail> invitations;
+  std::vector<protocol::BootstrapNotice> bootstraps;
 };
 
 /// An Ed25519 key pair and what a client does with it.
@@ -120,6 +136,7 @@ class ServiceFixture {
   ScriptedDatabase database;
   ScriptedBlockStore blocks;
   protocol::EventInbox inbox{1024};
+  RecordingOutbox outbox;
   protocol::Service service;
   SigningKey root_key;
   protocol::Challenge challenge{};  // of the last open_websocket()
