@@ -14,7 +14,7 @@ void EventRouter::attach(Session& session) {
   session.router_position = static_cast<std::uint32_t>(organization.sessions.size());
   organization.sessions.push_back(&session);
   if (!session.device_id().empty()) {
-    organization.users[std::string{session.user_id()}].push_back(&session);
+    organization.users[std::string{session.user_id()}].add(session);
   }
   ++sessions_;
 }
@@ -32,7 +32,7 @@ void EventRouter::detach(Session& session) {
 
   if (!session.device_id().empty()) {
     const auto user = organization.users.find(session.user_id());
-    remove(user->second, session);
+    user->second.remove(session);
     if (user->second.empty()) organization.users.erase(user);
   }
   if (const auto* subscription = session.subscription()) {
@@ -43,29 +43,30 @@ void EventRouter::detach(Session& session) {
 }
 
 void EventRouter::hear_everything(Session& session) {
-  find(session.organization_id())->loading.push_back(&session);
+  find(session.organization_id())->loading.add(session);
 }
 
 void EventRouter::hear_by_membership(Session& session) {
-  remove(find(session.organization_id())->loading, session);
+  find(session.organization_id())->loading.remove(session);
 }
 
 void EventRouter::join(Session& session, const Uuid& realm_id) {
-  find(session.organization_id())->realms[realm_id].push_back(&session);
+  find(session.organization_id())->realms[realm_id].add(session);
 }
 
 void EventRouter::leave(Session& session, const Uuid& realm_id) {
   auto& realms = find(session.organization_id())->realms;
   const auto realm = realms.find(realm_id);
   if (realm == realms.end()) return;
-  remove(realm->second, session);
+  realm->second.remove(session);
   if (realm->second.empty()) realms.erase(realm);
 }
 
 void EventRouter::route(const EventPointer& event) {
   auto* organization = find(event->event().organization_id);
   if (organization == nullptr) return;
-  for_each(organization->loading, [&](Session& session) { session.on_event_while_loading(event); });
+  for_each(organization->loading.members(),
+           [&](Session& session) { session.on_event_while_loading(event); });
   // The audience may end, and with its last session the organization goes.
   const std::string_view id = event->event().organization_id;
 
@@ -95,7 +96,7 @@ void EventRouter::route(const EventPointer& event) {
 }
 
 void EventRouter::end_subscribed() {
-  Audience audience;
+  Sessions audience;
   for (auto& [id, organization] : organizations_) {
     std::copy_if(organization.sessions.begin(), organization.sessions.end(),
                  std::back_inserter(audience),
@@ -109,15 +110,8 @@ EventRouter::Organization* EventRouter::find(std::string_view organization_id) {
   return found == organizations_.end() ? nullptr : &found->second;
 }
 
-void EventRouter::remove(Audience& audience, const Session& session) {
-  const auto found = std::find(audience.begin(), audience.end(), &session);
-  if (found == audience.end()) return;
-  *found = audience.back();
-  audience.pop_back();
-}
-
 template <typename Act>
-void EventRouter::for_each(const Audience& audience, Act act) {
+void EventRouter::for_each(const Sessions& audience, Act act) {
   // Ending a session changes the audience; sessions themselves are destroyed in a later turn only.
   assert(scratch_.empty());
   scratch_ = audience;
@@ -129,14 +123,14 @@ void EventRouter::route_to_users(Organization& organization, std::string_view us
                                  const EventPointer& event) {
   const auto user = organization.users.find(user_id);
   if (user == organization.users.end()) return;
-  for_each(user->second, [&](Session& session) { session.on_event(event); });
+  for_each(user->second.members(), [&](Session& session) { session.on_event(event); });
 }
 
 void EventRouter::route_to_members(Organization& organization, const Uuid& realm_id,
                                    const EventPointer& event) {
   const auto realm = organization.realms.find(realm_id);
   if (realm == organization.realms.end()) return;
-  for_each(realm->second, [&](Session& session) { session.on_event(event); });
+  for_each(realm->second.members(), [&](Session& session) { session.on_event(event); });
 }
 
 }  // namespace parsec::protocol

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "db/types.h"
+#include "protocol/audience.h"
 #include "protocol/events.h"
 
 namespace parsec::protocol {
@@ -41,7 +42,7 @@ class EventRouter {
   std::size_t sessions() const { return sessions_; }
 
  private:
-  using Audience = std::vector<Session*>;
+  using Sessions = std::vector<Session*>;
   struct Hash {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const {
@@ -49,18 +50,17 @@ class EventRouter {
     }
   };
   struct Organization {
-    Audience sessions;
-    Audience loading;
-    std::unordered_map<std::string, Audience, Hash, std::equal_to<>> users;
-    std::unordered_map<Uuid, Audience> realms;
+    Sessions sessions;
+    Audience<Session> loading;
+    std::unordered_map<std::string, Audience<Session>, Hash, std::equal_to<>> users;
+    std::unordered_map<Uuid, Audience<Session>> realms;
   };
   using Organizations = std::unordered_map<std::string, Organization, Hash, std::equal_to<>>;
 
   Organization* find(std::string_view organization_id);
-  static void remove(Audience& audience, const Session& session);
   /// Calls act for each session, which may detach itself meanwhile.
   template <typename Act>
-  void for_each(const Audience& audience, Act act);
+  void for_each(const Sessions& audience, Act act);
 
   void route_to_users(Organization& organization, std::string_view user_id,
                       const EventPointer& event);
@@ -68,7 +68,7 @@ class EventRouter {
                         const EventPointer& event);
 
   Organizations organizations_;
-  Audience scratch_;  // the audience being served: its members may change the original
+  Sessions scratch_;  // the audience being served: its members may change the original
   std::size_t sessions_ = 0;
 };
 

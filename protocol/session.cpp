@@ -38,7 +38,6 @@ Session::Session(Service& service, engine::ConnectionId connection)
 Session::~Session() {
   if (attached_) service_.router().detach(*this);
   release_results();
-  if (call_ != nullptr) service_.database().release(call_);
 }
 
 DateTime Session::now() const {

@@ -84,7 +84,10 @@ bool Session::author_is_gone(const db::Request& reply) {
   return false;
 }
 
+/// What the command that is over has left. A call that the full ring never took is dropped: nobody
+/// waits for it any more, and it had no effect yet.
 void Session::release_results() {
+  if (call_ != nullptr) service_.database().release(std::exchange(call_, nullptr));
   if (reply_ != nullptr) service_.database().release(std::exchange(reply_, nullptr));
   if (block_job_ != nullptr) service_.blocks().release(std::exchange(block_job_, nullptr));
 }

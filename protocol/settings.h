@@ -26,9 +26,9 @@ struct Settings {
   std::size_t max_head_bytes = 16 * 1024;
   /// From the challenge to the result (2-handshake.md).
   std::chrono::milliseconds handshake_timeout{30'000};
-  /// A client's answer to the challenge: strangers get no more memory than that. Its longest str
-  /// may be 1 MiB.
-  std::size_t max_handshake_bytes = 1152 * 1024;
+  /// A client's answer to the challenge: strangers get no more memory than that, until
+  /// handshake_timeout. Real ones have a few hundred bytes, or a long administration token.
+  std::size_t max_handshake_bytes = 128 * 1024;
   /// A whole WebSocket message, fragments together; beyond: Close 1009.
   std::size_t max_message_bytes = 16 * 1024 * 1024;
   /// Requests that wait behind the one under way; beyond, reading pauses until they are served.

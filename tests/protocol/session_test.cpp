@@ -69,8 +69,22 @@ TEST_F(SessionTest, APipelineOfPagesThatNobodyReadsEndsTheConnection) {
 }
 
 TEST_F(SessionTest, AHandshakeNeedsNoLargeMessage) {
+  EXPECT_EQ(settings.max_handshake_bytes, 128U * 1024);
+  for (const bool too_large : {false, true}) {
+    const auto id = open_websocket();
+    const std::string answer(settings.max_handshake_bytes + (too_large ? 1 : 0), '\0');
+    frame(id, Opcode::binary, as_bytes(answer));
+    const auto sent = take_sent(id);
+    ASSERT_EQ(sent.size(), too_large ? 1U : 2U);  // else the refusal comes before the Close
+    EXPECT_EQ(sent.back().close_code(), too_large ? 1009 : 1000);
+  }
+}
+
+TEST_F(SessionTest, ALargeHandshakeIsRefusedWhenItIsAnnounced) {
   const auto id = open_websocket();
-  frame(id, Opcode::binary, as_bytes(std::string(settings.max_handshake_bytes + 1, '\0')));
+  // The head of a masked frame of 128 KiB + 1, and none of its bytes.
+  raw(id, std::string_view{"\x82\xff\0\0\0\0\0\x02\0\x01mask", 14});
+  raw(id, "x");
   EXPECT_EQ(take_sent(id).back().close_code(), 1009);
 }
 
@@ -234,6 +248,19 @@ TEST_F(SessionTest, AFullRingIsTriedAgain) {
   turn();
   answer({{text_cell("ok")}});
   EXPECT_EQ(take_reply(id), R"({status="ok" messages=[]})");
+}
+
+TEST_F(SessionTest, WhatTheFullRingNeverTookIsDroppedWithItsSession) {
+  const auto id = open_device("Org", "alice@dev1");
+  database.full = true;
+  send_command(id, "message_get", 1,
+               [](msgpack::Writer& writer) { writer.str("offset"), writer.integer(0); });
+  event({"Org", protocol::UserRevoked{"alice"}});
+  EXPECT_TRUE(is_closed(id));  // the transport still sends what is in its buffer
+  EXPECT_EQ(database.acquired, 0);
+  database.full = false;
+  turn();
+  EXPECT_TRUE(database.submitted.empty());
 }
 
 TEST_F(SessionTest, AReplyForAConnectionThatEndedIsDropped) {
