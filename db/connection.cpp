@@ -47,6 +47,8 @@ std::string session_setup(const SessionLimits& limits) {
       "SET datestyle TO 'ISO';"
       "SET default_transaction_isolation TO 'read committed';"
       "SET search_path TO public, parsec_ext, pg_temp;"
+      // Functions hold literals like '\\xcc', read anew by each session.
+      "SET standard_conforming_strings TO on;"
       "SET statement_timeout TO {};"
       "SET lock_timeout TO {};"
       // Nothing of ours idles in a transaction; a timeout would only hit a stopped process.
@@ -58,8 +60,10 @@ std::string session_setup(const SessionLimits& limits) {
       // Every function has its index (sql/indexes.sql), and its plan does not depend on values.
       "SET enable_seqscan TO off;"
       "SET plan_cache_mode TO force_generic_plan;"
-      // PostgreSQL 14 and later.
-      "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'",
+      // PostgreSQL 14 and 17 and later: a connection may be idle, and our own timeouts end what
+      // takes long.
+      "SELECT set_config(name, '0', false) FROM pg_settings"
+      " WHERE name IN ('idle_session_timeout', 'transaction_timeout')",
       limits.statement_timeout.count(), limits.lock_timeout.count());
 }
 
@@ -132,6 +136,11 @@ int Connection::server_version() const { return PQserverVersion(native()); }
 std::string Connection::user() const {
   const char* user = PQuser(native());
   return user != nullptr ? user : "";
+}
+
+std::string Connection::database() const {
+  const char* database = PQdb(native());
+  return database != nullptr ? database : "";
 }
 
 std::expected<ResultPtr, SqlError> Connection::execute(const std::string& sql) {

@@ -44,6 +44,7 @@ class Connection {
   int fd() const;
   int server_version() const;  // 150004 is 15.4
   std::string user() const;
+  std::string database() const;
 
   /// One or more statements, without parameters; the last one's result, as text.
   std::expected<ResultPtr, SqlError> execute(const std::string& sql);

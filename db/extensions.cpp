@@ -44,6 +44,23 @@ constexpr const char* drop_indexes_sql =
     "  EXECUTE 'DROP INDEX ' || i;"
     " END LOOP; END $$";
 
+// A server may run under a role that only reads and writes. Its functions run with its own rights,
+// so whoever may write the tables of the contract gets the same on our helper tables. Of those that
+// this role owns: the others are not its to give.
+constexpr const char* share_tables_sql =
+    "DO $$ DECLARE helper regclass; writer text; BEGIN"
+    " FOR helper IN SELECT c.oid FROM pg_class AS c"
+    "  WHERE c.relnamespace = 'parsec_ext'::regnamespace AND c.relkind = 'r'"
+    "  AND c.relname <> 'installation' AND pg_has_role(c.relowner, 'USAGE') LOOP"
+    "  FOR writer IN SELECT DISTINCT"
+    "   CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(acl.grantee)) END"
+    "   FROM pg_class AS c,"
+    "    aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS acl"
+    "   WHERE c.oid = 'public.vlob_atom'::regclass AND acl.privilege_type = 'INSERT' LOOP"
+    "   EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s', helper, writer);"
+    "  END LOOP;"
+    " END LOOP; END $$";
+
 /// FNV-1a, 64 bits: tells versions apart, protects from nothing.
 std::uint64_t hash(std::string_view text, std::uint64_t value) {
   for (const char c : text) {
@@ -53,12 +70,11 @@ std::uint64_t hash(std::string_view text, std::uint64_t value) {
 }
 
 std::string explain(const Connection& connection, std::string_view what, const SqlError& error) {
-  constexpr std::string_view insufficient_privilege = "42501";
-  if (error.sqlstate == insufficient_privilege) {
+  if (const std::string rights = needed_rights(connection, error); !rights.empty()) {
     return fmt::format(
         "The database role `{}` may not install the functions and indexes of this server ({}). "
-        "Run `parsec backend migrate` with the role that owns the tables.",
-        connection.user(), error.message);
+        "Run `parsec backend migrate` with the role that owns the tables. {}",
+        connection.user(), error.message, rights);
   }
   return fmt::format("Cannot install {}: {}", what, error.message);
 }
@@ -87,6 +103,9 @@ std::expected<void, std::string> install_functions(Connection& connection) {
       return std::unexpected(
           explain(connection, fmt::format("functions `{}`", file.name), done.error()));
     }
+  }
+  if (const auto done = connection.execute(share_tables_sql); !done) {
+    return std::unexpected(explain(connection, "functions", done.error()));
   }
   if (const auto done = connection.execute(record_sql, {extensions_fingerprint()}); !done) {
     return std::unexpected(explain(connection, "functions", done.error()));
@@ -152,6 +171,18 @@ std::expected<bool, std::string> install_extensions(Connection& connection) {
   if (auto done = install_indexes(connection); !done) return std::unexpected(done.error());
   if (auto done = install_functions(connection); !done) return std::unexpected(done.error());
   return true;
+}
+
+std::expected<void, std::string> share_extensions(Connection& connection) {
+  auto transaction = SchemaTransaction::begin(connection);
+  if (!transaction) return std::unexpected(explain(connection, "rights", transaction.error()));
+  if (const auto done = connection.execute(share_tables_sql); !done) {
+    return std::unexpected(explain(connection, "rights", done.error()));
+  }
+  if (const auto done = transaction->commit(); !done) {
+    return std::unexpected(explain(connection, "rights", done.error()));
+  }
+  return {};
 }
 
 std::expected<void, std::string> remove_extensions(Connection& connection) {

@@ -22,6 +22,10 @@ std::string extensions_fingerprint();
 /// sentence.
 std::expected<bool, std::string> install_extensions(Connection& connection);
 
+/// Gives the roles that may write the tables of the contract what they need of ours: for those that
+/// got their rights after the installation.
+std::expected<void, std::string> share_extensions(Connection& connection);
+
 /// Leaves the database as if we had never been there, apart from what was stored.
 std::expected<void, std::string> remove_extensions(Connection& connection);
 

@@ -133,6 +133,9 @@ MigrationReport migrate(Connection& connection, const MigrationOptions& options)
       } else if (const auto applied = apply(connection, migration); !applied) {
         result.state = State::failed;
         result.message = applied.error().message;
+        if (const auto rights = needed_rights(connection, applied.error()); !rights.empty()) {
+          result.message += ". " + rights;
+        }
       } else if (*applied) {
         result.state = State::applied;
       }
@@ -141,7 +144,11 @@ MigrationReport migrate(Connection& connection, const MigrationOptions& options)
     if (report.migrations.back().state == State::failed) return report;
   }
   if (options.dry_run) return report;
-  if (auto installed = install_extensions(connection); !installed) report.error = installed.error();
+  if (auto installed = install_extensions(connection); !installed) {
+    report.error = installed.error();
+  } else if (auto shared = share_extensions(connection); !shared) {
+    report.error = shared.error();
+  }
   return report;
 }
 

@@ -1,5 +1,9 @@
 #include "db/transaction.h"
 
+#include <fmt/format.h>
+
+#include <string_view>
+
 namespace parsec::db {
 namespace {
 
@@ -11,6 +15,16 @@ constexpr const char* begin_sql =
     "SET LOCAL lock_timeout TO 0;"
     "SELECT pg_advisory_xact_lock(123563834303843);"
     "SET LOCAL lock_timeout TO '30s'";
+
+/// An identifier as SQL quotes it.
+std::string quoted(std::string_view name) {
+  std::string result = "\"";
+  for (const char c : name) {
+    if (c == '"') result += c;
+    result += c;
+  }
+  return result + '"';
+}
 
 }  // namespace
 
@@ -28,6 +42,16 @@ std::expected<void, SqlError> SchemaTransaction::commit() {
   if (auto done = connection_->execute("COMMIT"); !done) return std::unexpected(done.error());
   connection_ = nullptr;
   return {};
+}
+
+std::string needed_rights(const Connection& connection, const SqlError& error) {
+  constexpr std::string_view insufficient_privilege = "42501";
+  if (error.sqlstate != insufficient_privilege) return {};
+  const std::string role = quoted(connection.user());
+  return fmt::format(
+      "The role must own the tables, and needs: GRANT CREATE ON DATABASE {} TO {}; GRANT CREATE ON "
+      "SCHEMA public TO {};",
+      quoted(connection.database()), role, role);
 }
 
 }  // namespace parsec::db

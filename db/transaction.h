@@ -3,6 +3,7 @@
 #pragma once
 
 #include <expected>
+#include <string>
 #include <utility>
 
 #include "db/connection.h"
@@ -27,5 +28,9 @@ class SchemaTransaction {
 
   Connection* connection_;
 };
+
+/// What the role of this connection needs for schema work, as a sentence, if the error says that it
+/// lacks a right; else empty.
+std::string needed_rights(const Connection& connection, const SqlError& error);
 
 }  // namespace parsec::db

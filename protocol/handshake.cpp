@@ -137,7 +137,7 @@ std::optional<Refusal> check(const HandshakeAuthenticated& found, const VerifyKe
   return std::nullopt;
 }
 
-/// Tells all servers, which drop the organization's connections.
+/// Tells all servers, which drop the organization's connections, if they were not told just now.
 db::Request& expiration_notice(Session& session) {
   Notification notification{"organization.expired", 1};
   notification.key("organization_id").str(session.organization_id());

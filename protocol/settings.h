@@ -37,9 +37,12 @@ struct Settings {
   /// While more reply bytes than this wait for a client, its next request waits too. Must equal
   /// engine::Limits::output_high_water.
   std::size_t output_high_water = 256 * 1024;
-  /// What a reply is written from, as large as the database gives it (message_get has no end of its
-  /// own): beyond, Close 1011. Leaves room for the rest of an engine::OutputBuffer of 4 GiB at
-  /// most, which grows by doubling. Re-encryption's largest batch is 1000 MiB.
+  /// Messages and re-encryption batches have no end of their own: a reply has as many as fit in
+  /// here, and the next one those after them. Half of the following: libpq's blocks may be half
+  /// empty.
+  std::size_t max_list_bytes = 512 * 1024 * 1024;
+  /// What any other reply is written from, as large as the database gives it: beyond, Close 1011.
+  /// Leaves room for the rest of an engine::OutputBuffer of 4 GiB at most, which grows by doubling.
   std::size_t max_result_bytes = 1024 * 1024 * 1024;
   /// Events that wait for events_listen; beyond, the connection is closed so that none is lost
   /// silently (6-events.md §6.1).
@@ -51,6 +54,7 @@ struct ApiVersion {
   std::int64_t version;
   std::int64_t revision;
 };
+static_assert(Settings{}.max_list_bytes * 2 <= Settings{}.max_result_bytes);
 inline constexpr ApiVersion supported_api_versions[] = {{2, 0}, {1, 2}};
 
 }  // namespace parsec::protocol

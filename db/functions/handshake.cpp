@@ -53,15 +53,15 @@ void handshake_invited(Request& call, std::string_view organization_id, const Uu
 
 const Function announce_expired_function{
     .name = "announce_expired",
-    .sql = "SELECT * FROM parsec_ext.announce_expired($1)",
-    .parameter_count = 1,
+    .sql = "SELECT * FROM parsec_ext.announce_expired($1,$2)",
+    .parameter_count = 2,
     .access = Access::shared_write,
 };
 
 void announce_expired(Request& call, std::string_view organization_id, Bytes notification) {
   call.function = &announce_expired_function;
   call.route = route_of(organization_id);
-  call.bytes(notification);
+  call.text(organization_id).bytes(notification);
 }
 
 const Function user_realms_function{

@@ -59,7 +59,7 @@ struct HandshakeInvited {
 /// status: organization_not_found, not_found.
 void handshake_invited(Request& call, std::string_view organization_id, const Uuid& token);
 
-/// notification: organization.expired.
+/// notification: organization.expired, sent unless that expiration was announced within a minute.
 void announce_expired(Request& call, std::string_view organization_id, Bytes notification);
 
 struct UserRealmsColumns {  // rows 1…

@@ -52,20 +52,22 @@ void realm_finish_reencryption_maintenance(Request& call, Author author, const U
 
 const Function vlob_maintenance_get_reencryption_batch_function{
     .name = "vlob_maintenance_get_reencryption_batch",
-    .sql = "SELECT * FROM parsec_ext.vlob_maintenance_get_reencryption_batch($1,$2,$3,$4,$5)",
-    .parameter_count = 5,
+    .sql = "SELECT * FROM parsec_ext.vlob_maintenance_get_reencryption_batch($1,$2,$3,$4,$5,$6)",
+    .parameter_count = 6,
     .access = Access::read,
 };
 
 void vlob_maintenance_get_reencryption_batch(Request& call, Author author, const Uuid& realm_id,
-                                             std::int64_t encryption_revision, std::int64_t size) {
+                                             std::int64_t encryption_revision, std::int64_t size,
+                                             std::size_t max_bytes) {
   call.function = &vlob_maintenance_get_reencryption_batch_function;
   call.route = route_of(author.organization_id, realm_id);
   call.text(author.organization_id)
       .text(author.device_id)
       .uuid(realm_id)
       .int8(encryption_revision)
-      .int8(size);
+      .int8(size)
+      .int8(static_cast<std::int64_t>(max_bytes));
 }
 
 // One realm's lock only, but up to a thousand rows: nobody's commit should wait for those.

@@ -41,9 +41,11 @@ struct ReencryptionBatchColumns {  // rows 1…
   static constexpr int version = 2;
   static constexpr int blob = 3;
 };
-/// status: realm_not_found, not_in_maintenance, bad_encryption_revision, not_allowed.
+/// Up to size versions, of more than max_bytes those that fit. status: realm_not_found,
+/// not_in_maintenance, bad_encryption_revision, not_allowed.
 void vlob_maintenance_get_reencryption_batch(Request& call, Author author, const Uuid& realm_id,
-                                             std::int64_t encryption_revision, std::int64_t size);
+                                             std::int64_t encryption_revision, std::int64_t size,
+                                             std::size_t max_bytes);
 
 /// One entry each per version, in one order.
 struct ReencryptedVersions {

@@ -9,15 +9,18 @@ namespace parsec::db::functions {
 // done twice, and is left out in a read-only transaction.
 const Function message_get_function{
     .name = "message_get",
-    .sql = "SELECT * FROM parsec_ext.message_get($1,$2,$3)",
-    .parameter_count = 3,
+    .sql = "SELECT * FROM parsec_ext.message_get($1,$2,$3,$4)",
+    .parameter_count = 4,
     .access = Access::read,
 };
 
-void message_get(Request& call, Author author, std::int64_t after) {
+void message_get(Request& call, Author author, std::int64_t after, std::size_t max_bytes) {
   call.function = &message_get_function;
   call.route = route_of(author.organization_id);
-  call.text(author.organization_id).text(author.device_id).int8(after);
+  call.text(author.organization_id)
+      .text(author.device_id)
+      .int8(after)
+      .int8(static_cast<std::int64_t>(max_bytes));
 }
 
 }  // namespace parsec::db::functions

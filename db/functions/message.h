@@ -14,7 +14,7 @@ struct MessageGetColumns {  // rows 1…
   static constexpr int timestamp = 3;
   static constexpr int body = 4;
 };
-/// The author user's messages after the first `after` ones.
-void message_get(Request& call, Author author, std::int64_t after);
+/// The author user's messages after the first `after` ones; of more than max_bytes those that fit.
+void message_get(Request& call, Author author, std::int64_t after, std::size_t max_bytes);
 
 }  // namespace parsec::db::functions

@@ -8,6 +8,7 @@
 #include "protocol/commands/commands.h"
 #include "protocol/commands/refusals.h"
 #include "protocol/notification.h"
+#include "protocol/service.h"
 
 namespace parsec::protocol::commands {
 
@@ -123,8 +124,9 @@ Command vlob_maintenance_get_reencryption_batch(Session& session, Fields fields)
   if (!fields.valid()) co_return session.reply_bad_message(fields);
 
   auto& call = session.new_call();
-  db::functions::vlob_maintenance_get_reencryption_batch(call, author_of(session), realm_id,
-                                                         encryption_revision, size);
+  db::functions::vlob_maintenance_get_reencryption_batch(
+      call, author_of(session), realm_id, encryption_revision, size,
+      session.service().settings().max_list_bytes);
   const db::Rows rows = co_await session.execute(call);
   if (rows.status() != "ok") co_return reply_refusal(session, rows.status(), about_realm(realm_id));
   std::size_t bytes = 64;

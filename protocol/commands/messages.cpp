@@ -1,6 +1,7 @@
 // message_get (4-commands.md §4.3).
 #include "db/functions/message.h"
 #include "protocol/commands/commands.h"
+#include "protocol/service.h"
 
 namespace parsec::protocol::commands {
 
@@ -9,7 +10,8 @@ Command message_get(Session& session, Fields fields) {
   if (!fields.valid()) co_return session.reply_bad_message(fields);
 
   auto& call = session.new_call();
-  db::functions::message_get(call, {session.organization_id(), session.device_id()}, offset);
+  db::functions::message_get(call, {session.organization_id(), session.device_id()}, offset,
+                             session.service().settings().max_list_bytes);
   const db::Rows rows = co_await session.execute(call);
 
   using Columns = db::functions::MessageGetColumns;

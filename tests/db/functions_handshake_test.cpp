@@ -149,11 +149,56 @@ TEST_F(FunctionsHandshake, Invited) {
   EXPECT_FALSE(HandshakeInvited{invited("NoSuch", token)->rows()}.organization_known());
 }
 
-TEST_F(FunctionsHandshake, ExpirationIsAnnounced) {
-  world.sql.run("LISTEN app_notification");
-  EXPECT_EQ("ok", world.sql.status([&](db::Request& call) {
+TEST_F(FunctionsHandshake, ExpirationIsAnnouncedButNotAtEveryAttempt) {
+  const auto set_date = [&](const std::string& date) {
+    world.sql.run("UPDATE public.organization SET expiration_date = " + date +
+                  " WHERE _id = " + world.key());
+  };
+  const auto attempt = [&](db::Request& call) {
     announce_expired(call, world.organization_id, as_bytes("expired"));
-  }));
+  };
+  const std::vector told{"expired"s};
+  const std::vector<std::string> nothing;
+  world.sql.run("LISTEN app_notification");
+  EXPECT_EQ("ok", world.sql.status(attempt));
+  EXPECT_EQ(nothing, world.sql.notifications());  // it is not expired
+
+  set_date("now() - interval '1 hour'");
+  EXPECT_EQ("ok", world.sql.status(attempt));
+  EXPECT_EQ(told, world.sql.notifications());
+  // Strangers may try: that writes nothing, and tells nobody.
+  for (int i = 0; i < 3; ++i) {
+    world.sql.run("BEGIN");
+    EXPECT_EQ("ok", world.sql.status(attempt));
+    EXPECT_EQ("", world.sql.run("SELECT pg_current_xact_id_if_assigned()"));
+    world.sql.run("COMMIT");
+  }
+  EXPECT_EQ(nothing, world.sql.notifications());
+
+  set_date("now() - interval '1 second'");  // another one
+  EXPECT_EQ("ok", world.sql.status(attempt));
+  EXPECT_EQ(told, world.sql.notifications());
+
+  world.sql.run(
+      "UPDATE parsec_ext.announced_expiration SET announced_on = announced_on - interval '1 hour'");
+  EXPECT_EQ("ok", world.sql.status(attempt));
+  EXPECT_EQ(told, world.sql.notifications());
+}
+
+TEST_F(FunctionsHandshake, ExpirationThatManyNoticeAtOnceIsAnnouncedOnce) {
+  world.sql.run("UPDATE public.organization SET expiration_date = now() WHERE _id = " +
+                world.key());
+  world.sql.run("LISTEN app_notification");
+  const auto attempt = [&](db::Request& call) {
+    announce_expired(call, world.organization_id, as_bytes("expired"));
+  };
+  Sql other;
+  other.run("BEGIN");
+  EXPECT_EQ("ok", other.status(attempt));
+  world.sql.send(attempt);
+  EXPECT_TRUE(world.sql.is_blocked());
+  other.run("COMMIT");
+  EXPECT_EQ("ok", world.sql.received_status());
   EXPECT_EQ(std::vector{"expired"s}, world.sql.notifications());
 }
 

@@ -44,10 +44,11 @@ class FunctionsMaintenance : public ::testing::Test {
                                             as_bytes("finished"));
     });
   }
-  std::set<Version> batch(std::int64_t size = 1000, std::int64_t revision = 2) {
+  std::set<Version> batch(std::int64_t size = 1000, std::int64_t revision = 2,
+                          std::size_t max_bytes = 1 << 20) {
     const auto reply = world.sql.call([&](db::Request& call) {
-      vlob_maintenance_get_reencryption_batch(call, world.author("alice"), realm_id, revision,
-                                              size);
+      vlob_maintenance_get_reencryption_batch(call, world.author("alice"), realm_id, revision, size,
+                                              max_bytes);
     });
     const auto rows = reply->rows();
     EXPECT_EQ("ok", rows.status());
@@ -206,7 +207,8 @@ TEST_F(FunctionsMaintenance, ChecksBatchesInOrder) {
   world.grant(realm_id, "bob", "MANAGER");
   const auto get = [&](std::string_view user, std::int64_t revision) {
     return world.sql.status([&](db::Request& call) {
-      vlob_maintenance_get_reencryption_batch(call, world.author(user), realm_id, revision, 10);
+      vlob_maintenance_get_reencryption_batch(call, world.author(user), realm_id, revision, 10,
+                                              1 << 20);
     });
   };
   const auto put = [&](std::string_view user, std::int64_t revision) {
@@ -279,6 +281,31 @@ TEST_F(FunctionsMaintenance, RealmsWithTheSameParticipantsTakeTurns) {
                    world.key()));
 }
 
+TEST_F(FunctionsMaintenance, ABatchHoldsWhatFits) {
+  std::set<Version> all;
+  for (int i = 0; i < 7; ++i) {
+    all.insert({world.create_vlob(realm_id, std::string(10'000, 'b')), 1});
+  }
+  EXPECT_EQ("ok", world.sql.status(start({"alice"})));
+  EXPECT_EQ(7, std::ssize(batch(1000, 2, 100'000)));
+  std::set<Version> got;
+  for (const std::int64_t fitting : {3, 3, 1, 0}) {
+    const auto versions = batch(1000, 2, 35'000);
+    EXPECT_EQ(fitting, std::ssize(versions));
+    got.insert(versions.begin(), versions.end());
+    save({versions.begin(), versions.end()});
+  }
+  EXPECT_EQ(all, got);
+}
+
+TEST_F(FunctionsMaintenance, ABatchHoldsOneWhateverItsSize) {
+  world.create_vlob(realm_id, std::string(10'000, 'b'));
+  world.create_vlob(realm_id, std::string(10'000, 'b'));
+  EXPECT_EQ("ok", world.sql.status(start({"alice"})));
+  EXPECT_EQ(1, std::ssize(batch(1000, 2, 10)));
+  EXPECT_EQ(0, std::ssize(batch(0, 2, 10)));
+}
+
 TEST_F(FunctionsMaintenance, BatchesDoNotReadWhatIsDone) {
   world.create_vlob(realm_id);
   insert_foreign(random_uuid(), 1, 1);
@@ -298,7 +325,7 @@ TEST_F(FunctionsMaintenance, BatchesDoNotReadWhatIsDone) {
   const auto explain =
       "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT"
       " parsec_ext.vlob_maintenance_get_reencryption_batch('" +
-      world.organization_id + "', 'alice@dev', '" + realm_id.text() + "', 2, 100)";
+      world.organization_id + "', 'alice@dev', '" + realm_id.text() + "', 2, 100, 1000000)";
   for (auto versions = batch(300); !versions.empty(); versions = batch(300)) {
     done += std::ssize(versions);
     EXPECT_EQ((Progress{3002, done}), save({versions.begin(), versions.end()}));

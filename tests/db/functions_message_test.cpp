@@ -19,8 +19,12 @@ class FunctionsMessage : public ::testing::Test {
   /// "<number>=<body>" of each message.
   using Messages = std::vector<std::string>;
 
-  Sql::Fill get(std::int64_t after, std::string_view user = "bob") {
-    return [this, after, user](db::Request& call) { message_get(call, world.author(user), after); };
+  static constexpr std::size_t much = 1 << 30;
+
+  Sql::Fill get(std::int64_t after, std::string_view user = "bob", std::size_t max_bytes = much) {
+    return [this, after, user, max_bytes](db::Request& call) {
+      message_get(call, world.author(user), after, max_bytes);
+    };
   }
   static Messages read(const db::Rows& rows) {
     EXPECT_EQ("ok", rows.status());
@@ -127,6 +131,40 @@ TEST_F(FunctionsMessage, OursAreNumberedAfterThoseOfOthers) {
 }
 
 // A transaction has drawn an _id and has not committed when later ones are read, counted, marked.
+// Nobody is kept from messages by too many of them: the reader goes on from where a reply ends.
+TEST_F(FunctionsMessage, OfTooManyThoseThatFitAreTheFirst) {
+  constexpr std::int64_t last = 200;
+  for (const bool marked : {false, true}) {
+    SCOPED_TRACE(marked);
+    const std::string user = marked ? "bob" : "carol";
+    world.sql.run(
+        insert(1, last, "n", user) + "; UPDATE public.message SET body = body ||" +
+        " convert_to(repeat('x', 10000), 'UTF8') WHERE recipient = " + world.user_key(user));
+    if (marked) world.sql.call(get(0, user));
+    ASSERT_EQ(marked, mark(user) > 0);
+    for (const auto& [max_bytes, most] :
+         {std::pair<std::size_t, std::int64_t>{100'000, 9}, {1, 1}, {much, last}}) {
+      // Without the mark that a read leaves, and with it kept.
+      world.sql.run("BEGIN");
+      std::int64_t seen = 0;
+      for (;;) {
+        const auto reply = world.sql.call(get(seen, user, max_bytes));
+        const auto rows = reply->rows();
+        const std::int64_t got = rows.count() - 1;
+        EXPECT_EQ(std::min(most, last - seen), got) << seen;
+        for (int row = 1; row <= got; ++row) {
+          ASSERT_EQ(++seen, rows.integer(row, MessageGetColumns::count));
+          const auto body = as_text(rows.bytes(row, MessageGetColumns::body));
+          ASSERT_TRUE(body.starts_with(std::to_string(seen) + "x")) << seen;
+        }
+        if (got == 0) break;
+      }
+      EXPECT_EQ(last, seen);
+      world.sql.run("ROLLBACK");
+    }
+  }
+}
+
 TEST_F(FunctionsMessage, ALateCommitIsCounted) {
   Sql late;
   late.run("BEGIN");

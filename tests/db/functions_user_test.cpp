@@ -415,7 +415,7 @@ TEST_F(FunctionsUser, NobodyActsAfterARevocationOrExpiration) {
                       {});
       },
       [&](db::Request& call) { ping(call, world.author("alice"), as_bytes("x")); },
-      [&](db::Request& call) { message_get(call, world.author("alice"), 0); },
+      [&](db::Request& call) { message_get(call, world.author("alice"), 0, 1 << 20); },
   };
   const auto statuses = [&] {
     std::set<std::string> found;

@@ -432,11 +432,95 @@ TEST(Extensions, ARoleWithoutRightsIsToldWhatToDo) {
   const auto refused = install_extensions(connection);
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error(), HasSubstr("parsec backend migrate"));
+  EXPECT_THAT(refused.error(), HasSubstr("GRANT CREATE ON DATABASE \""));
+  EXPECT_THAT(refused.error(), HasSubstr("GRANT CREATE ON SCHEMA public TO \""));
   run_sql(connection, "RESET ROLE");
   ASSERT_EQ(install_extensions(connection), true);
   // What is up to date needs no right to change it.
   run_sql(connection, "SET ROLE visitor");
   EXPECT_EQ(install_extensions(connection), false);
+}
+
+TEST(Migrations, ARoleWithoutRightsIsToldWhatToDo) {
+  Connection connection = open_connection(empty_database());
+  run_sql(connection,
+          "DO $$ BEGIN CREATE ROLE visitor; EXCEPTION WHEN duplicate_object THEN END $$;"
+          "REVOKE CREATE ON SCHEMA public FROM PUBLIC;"
+          "SET ROLE visitor");
+  const auto report = migrate(connection, {});
+  ASSERT_EQ(report.migrations.size(), 1U);
+  EXPECT_THAT(report.migrations[0].message, HasSubstr("permission denied for schema public"));
+  EXPECT_THAT(report.migrations[0].message, HasSubstr("GRANT CREATE ON SCHEMA public TO \""));
+}
+
+// A server may run under a role that may only read and write the tables of the contract.
+TEST(Extensions, WhoMayWriteTheTablesMayUseThem) {
+  Connection connection = database_at(5);
+  run_sql(connection,
+          "DO $$ BEGIN CREATE ROLE writer; EXCEPTION WHEN duplicate_object THEN END $$;"
+          "DO $$ BEGIN CREATE ROLE \"late Writer\"; EXCEPTION WHEN duplicate_object THEN END $$;"
+          "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO writer");
+  ASSERT_TRUE(migrate(connection, {}).ok());
+  const auto not_usable_by = [&](const std::string& role) {
+    return run_sql(connection,
+                   "SELECT count(*) FROM pg_class AS c,"
+                   " unnest('{SELECT, INSERT, UPDATE, DELETE}'::text[]) AS needed"
+                   " WHERE c.relnamespace = 'parsec_ext'::regnamespace AND c.relkind = 'r'"
+                   " AND c.relname <> 'installation'"
+                   " AND NOT has_table_privilege('" +
+                       role + "', c.oid, needed)");
+  };
+  EXPECT_EQ(not_usable_by("writer"), "0");
+  EXPECT_NE(not_usable_by("late Writer"), "0");
+  EXPECT_EQ(run_sql(connection,
+                    "SELECT has_table_privilege('writer', 'parsec_ext.installation', 'UPDATE')"),
+            "f");
+  // Whoever got the rights later gets these with the next migrate, which has nothing else to do, …
+  run_sql(connection,
+          "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO \"late Writer\"");
+  ASSERT_TRUE(migrate(connection, {}).ok());
+  EXPECT_EQ(not_usable_by("late Writer"), "0");
+  // … and which is not refused to a role that has nothing to give.
+  run_sql(connection, "GRANT SELECT ON public.migration TO writer; SET ROLE writer");
+  const auto report = migrate(connection, {});
+  EXPECT_TRUE(report.ok()) << report.error;
+}
+
+// What an administrator may have set for the role or the database does not reach our functions.
+TEST(Extensions, WorkWhateverTheDatabasesSettingsSay) {
+  const std::string conninfo = testing::fresh_database();
+  {
+    Connection connection = open_connection(conninfo);
+    const std::string name = run_sql(connection, "SELECT current_database()");
+    for (const char* setting :
+         {"standard_conforming_strings = off", "statement_timeout = '1ms'", "lock_timeout = '1ms'",
+          "default_transaction_isolation = 'serializable'", "search_path = 'nowhere'",
+          "timezone = 'Asia/Kathmandu'", "datestyle = 'German'", "bytea_output = 'escape'",
+          "plpgsql.extra_errors = 'all'", "client_encoding = 'LATIN1'", "jit_above_cost = 0"}) {
+      run_sql(connection, "ALTER DATABASE " + name + " SET " + setting);
+    }
+  }
+  Connection connection = open_connection(conninfo);
+  EXPECT_EQ(run_sql(connection,
+                    "SELECT string_agg(encode(parsec_ext.msgpack_integer(n), 'hex'), ' ')"
+                    " FROM unnest('{5, 200, 60000, 70000}'::bigint[]) AS n"),
+            "05 ccc8 cdea60 ce00011170");
+  run_sql(connection,
+          "INSERT INTO public.organization (organization_id, bootstrap_token) VALUES ('Org', 't');"
+          "SELECT pg_sleep(0.01)");
+  EXPECT_EQ(run_sql(connection,
+                    "SELECT * FROM parsec_ext.organization_bootstrap('Org', 't', 'k', now(),"
+                    " 'alice', 'a@x', 'A', 'c', 'r', 'alice@dev', 'd', 'c', 'r', 'n')"),
+            "ok");
+  EXPECT_EQ(run_sql(connection,
+                    "SELECT * FROM parsec_ext.realm_create('Org', 'alice@dev',"
+                    " '00000000-0000-0000-0000-000000000001', 'c', now(), 'n')"),
+            "ok");
+  EXPECT_EQ(run_sql(connection,
+                    "SELECT * FROM parsec_ext.vlob_create('Org', 'alice@dev',"
+                    " '00000000-0000-0000-0000-000000000001', 1, gen_random_uuid(), now(), 'b',"
+                    " 'n', false)"),
+            "ok");
 }
 
 }  // namespace

@@ -108,15 +108,49 @@ AS $$
   ) AS u ON true
 $$;
 
--- ok. A handshake found the organization expired; notification: organization.expired.
-CREATE OR REPLACE FUNCTION parsec_ext.announce_expired(notification bytea)
+-- When an expiration was announced last. By public ID and without foreign key: others must be able
+-- to TRUNCATE the tables of the contract.
+CREATE TABLE IF NOT EXISTS parsec_ext.announced_expiration (
+  organization_id text PRIMARY KEY,
+  expiration_date timestamptz NOT NULL,
+  announced_on timestamptz NOT NULL
+);
+
+-- ok. A handshake found the organization expired; notification: organization.expired. Anybody may
+-- try that as often as he likes, so the same expiration is told once a minute at most, by all
+-- servers together; else nothing is written. Again at all: who could not hear it then may now.
+CREATE OR REPLACE FUNCTION parsec_ext.announce_expired(organization_id text, notification bytea)
 RETURNS TABLE (status text)
 LANGUAGE plpgsql
 AS $$
+#variable_conflict use_column
+DECLARE
+  since CONSTANT timestamptz := statement_timestamp() - interval '1 minute';
+  expired_on timestamptz;
 BEGIN
-  PERFORM parsec_ext.notify(notification);
-  status := 'ok';
-  RETURN NEXT;
+  status := 'ok'; RETURN NEXT;
+  SELECT o.expiration_date INTO expired_on
+  FROM public.organization AS o
+  WHERE o.organization_id = announce_expired.organization_id
+    AND o.expiration_date <= statement_timestamp()
+    AND NOT EXISTS (
+      SELECT FROM parsec_ext.announced_expiration AS known
+      WHERE known.organization_id = announce_expired.organization_id
+        AND known.expiration_date = o.expiration_date
+        AND known.announced_on > since
+    );
+  IF expired_on IS NULL THEN
+    RETURN;
+  END IF;
+  -- Of several at once, one.
+  INSERT INTO parsec_ext.announced_expiration AS known
+  VALUES (announce_expired.organization_id, expired_on, statement_timestamp())
+  ON CONFLICT ON CONSTRAINT announced_expiration_pkey DO UPDATE
+  SET expiration_date = excluded.expiration_date, announced_on = excluded.announced_on
+  WHERE known.expiration_date <> excluded.expiration_date OR known.announced_on <= since;
+  IF FOUND THEN
+    PERFORM parsec_ext.notify(announce_expired.notification);
+  END IF;
 END
 $$;
 

@@ -288,19 +288,22 @@ BEGIN
 END
 $$;
 
--- Rows 1…: the versions to re-encrypt. Starts where everything before is known to be done.
+-- Rows 1…: the versions to re-encrypt, up to size of them, and of more than max_bytes those that fit,
+-- one at least. Starts where everything before is known to be done.
 CREATE OR REPLACE FUNCTION parsec_ext.vlob_maintenance_get_reencryption_batch(
   organization_id text,
   device_id text,
   realm_id uuid,
   encryption_revision bigint,
-  size bigint
+  size bigint,
+  max_bytes bigint
 )
 RETURNS TABLE (status text, vlob_id uuid, version integer, blob bytea)
 LANGUAGE plpgsql STABLE
 AS $$
 #variable_conflict use_column
 DECLARE
+  row_bytes CONSTANT integer := 256;  -- of libpq's result, beside a blob: at most
   realm record;
   author record;
 BEGIN
@@ -340,19 +343,28 @@ BEGIN
   END IF;
 
   RETURN QUERY
-  SELECT NULL::text, old.vlob_id, old.version, old.blob
-  FROM public.vlob_atom AS old
-  WHERE old.vlob_encryption_revision = author.previous
-    AND (old.vlob_id, old.version) >= (author.vlob_id, author.version)
-    AND NOT EXISTS (
-      SELECT FROM public.vlob_atom AS copy
-      WHERE copy.vlob_encryption_revision = author.revision
-        AND copy.vlob_id = old.vlob_id
-        AND copy.version = old.version
-      OFFSET 0
-    )
-  ORDER BY old.vlob_id, old.version
-  LIMIT vlob_maintenance_get_reencryption_batch.size;
+  SELECT NULL::text, entry.vlob_id, entry.version, entry.blob
+  FROM (
+    SELECT wanted.*, row_number() OVER so_far AS number,
+      sum(octet_length(wanted.blob) + row_bytes) OVER so_far AS bytes
+    FROM (
+      SELECT old.vlob_id, old.version, old.blob
+      FROM public.vlob_atom AS old
+      WHERE old.vlob_encryption_revision = author.previous
+        AND (old.vlob_id, old.version) >= (author.vlob_id, author.version)
+        AND NOT EXISTS (
+          SELECT FROM public.vlob_atom AS copy
+          WHERE copy.vlob_encryption_revision = author.revision
+            AND copy.vlob_id = old.vlob_id
+            AND copy.version = old.version
+          OFFSET 0
+        )
+      ORDER BY old.vlob_id, old.version
+      LIMIT vlob_maintenance_get_reencryption_batch.size
+    ) AS wanted
+    WINDOW so_far AS (ORDER BY wanted.vlob_id, wanted.version ROWS UNBOUNDED PRECEDING)
+  ) AS entry
+  WHERE entry.number = 1 OR entry.bytes <= vlob_maintenance_get_reencryption_batch.max_bytes;
 END
 $$;
 

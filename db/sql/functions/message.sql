@@ -104,13 +104,16 @@ BEGIN
 END
 $$;
 
--- All messages of the author user after the first `after` ones, oldest first. Behind the mark they
--- are counted forward from it, before it backward: never more rows than are returned, but for 64.
+-- All messages of the author user after the first `after` ones, oldest first; of more than max_bytes
+-- those that fit, one at least: the reader asks again from where they end, and nobody is kept from
+-- messages by too many of them. Behind the mark they are counted forward from it, before it
+-- backward: never more rows than there are after `after`, but for 64.
 -- Rows after row 0: one message each, status null.
 CREATE OR REPLACE FUNCTION parsec_ext.message_get(
   organization_id text,
   device_id text,
-  after bigint
+  after bigint,
+  max_bytes bigint
 )
 RETURNS TABLE (
   status text,
@@ -123,6 +126,7 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
+  row_bytes CONSTANT integer := 256;  -- of libpq's result, beside a body: at most
   author record;
   mark record;
   returned bigint;
@@ -138,32 +142,44 @@ BEGIN
   FROM parsec_ext.message_mark(author.user_) AS k;
   IF after >= mark.place THEN
     RETURN QUERY
-    SELECT NULL, after + row_number() OVER (ORDER BY m._id),
+    SELECT NULL, after + m.number,
       (SELECT d.device_id::text FROM public.device AS d WHERE d._id = m.sender), m."timestamp",
       m.body
     FROM (
-      SELECT behind.* FROM public.message AS behind
-      WHERE behind.recipient = author.user_ AND behind._id > mark.message
-      ORDER BY behind._id
-      OFFSET after - mark.place
+      SELECT wanted.*, row_number() OVER so_far AS number,
+        sum(octet_length(wanted.body) + row_bytes) OVER so_far AS bytes
+      FROM (
+        SELECT behind.* FROM public.message AS behind
+        WHERE behind.recipient = author.user_ AND behind._id > mark.message
+        ORDER BY behind._id
+        OFFSET after - mark.place
+      ) AS wanted
+      WINDOW so_far AS (ORDER BY wanted._id ROWS UNBOUNDED PRECEDING)
     ) AS m
+    WHERE m.number = 1 OR m.bytes <= max_bytes
     ORDER BY m._id;
   ELSE
     RETURN QUERY
-    SELECT NULL, after + row_number() OVER (ORDER BY m._id),
+    SELECT NULL, after + m.number,
       (SELECT d.device_id::text FROM public.device AS d WHERE d._id = m.sender), m."timestamp",
       m.body
     FROM (
-      (
-        SELECT before.* FROM public.message AS before
-        WHERE before.recipient = author.user_ AND before._id <= mark.message
-        ORDER BY before._id DESC
-        LIMIT mark.place - after
-      )
-      UNION ALL
-      SELECT behind.* FROM public.message AS behind
-      WHERE behind.recipient = author.user_ AND behind._id > mark.message
+      SELECT wanted.*, row_number() OVER so_far AS number,
+        sum(octet_length(wanted.body) + row_bytes) OVER so_far AS bytes
+      FROM (
+        (
+          SELECT before.* FROM public.message AS before
+          WHERE before.recipient = author.user_ AND before._id <= mark.message
+          ORDER BY before._id DESC
+          LIMIT mark.place - after
+        )
+        UNION ALL
+        SELECT behind.* FROM public.message AS behind
+        WHERE behind.recipient = author.user_ AND behind._id > mark.message
+      ) AS wanted
+      WINDOW so_far AS (ORDER BY wanted._id ROWS UNBOUNDED PRECEDING)
     ) AS m
+    WHERE m.number = 1 OR m.bytes <= max_bytes
     ORDER BY m._id;
   END IF;
   GET DIAGNOSTICS returned = ROW_COUNT;
