@@ -161,31 +161,35 @@ TEST_F(LimitsUnderLoad, HeadSize) {
 TEST_F(LimitsUnderLoad, WaitingRequests) {
   start({}, Companion::Work::pings);
   constexpr int updates = 400;
-  constexpr std::size_t blob_bytes = 16 * kibibyte;
-  Session alice = organization_->connect(organization_->alice());
-  const Uuid vlob_id = alice.create_vlob(alice.create_realm());
+  constexpr std::size_t blob_bytes = 64 * kibibyte;  // 25 MiB in all
+  std::int64_t grown = 0;
+  // The first round fills what is kept for all later ones: receive buffers, for instance.
+  for (int round = 0; round < 2; ++round) {
+    Session alice = organization_->connect(organization_->alice());
+    const Uuid vlob_id = alice.create_vlob(alice.create_realm());
 
-  DatabaseProbe lock{database_url()};
-  lock.execute("BEGIN");
-  lock.execute("LOCK TABLE vlob_atom IN ACCESS EXCLUSIVE MODE");
-  const std::int64_t before = resident_bytes(*server_);
-  const std::uint64_t received = Counters{*server_}.shards("received_bytes");
-  for (int version = 2; version < 2 + updates; ++version) {
-    alice.start("vlob_update", Session::update_fields(vlob_id, version, Octets(blob_bytes, 'b')));
-  }
-  EXPECT_TRUE(companion_->await_rounds(500));
-  const std::uint64_t taken = Counters{*server_}.shards("received_bytes") - received;
-  const std::int64_t grown = resident_bytes(*server_) - before;
-  EXPECT_THAT(taken, AllOf(Gt(128 * kibibyte), Lt(2048 * kibibyte)));
-  EXPECT_THAT(grown, Lt(4096 * static_cast<std::int64_t>(kibibyte)));
-  report("of ", updates * blob_bytes / kibibyte, " KiB of requests the server took ",
-         taken / kibibyte, " KiB while the first was stuck, and grew by ",
-         grown / static_cast<std::int64_t>(kibibyte), " KiB");
+    DatabaseProbe lock{database_url()};
+    lock.execute("BEGIN");
+    lock.execute("LOCK TABLE vlob_atom IN ACCESS EXCLUSIVE MODE");
+    const std::int64_t before = resident_bytes(*server_);
+    const std::uint64_t received = Counters{*server_}.shards("received_bytes");
+    for (int version = 2; version < 2 + updates; ++version) {
+      alice.start("vlob_update", Session::update_fields(vlob_id, version, Octets(blob_bytes, 'b')));
+    }
+    EXPECT_TRUE(companion_->await_rounds(500));
+    const std::uint64_t taken = Counters{*server_}.shards("received_bytes") - received;
+    grown = resident_bytes(*server_) - before;
+    EXPECT_THAT(taken, AllOf(Gt(128 * kibibyte), Lt(8192 * kibibyte)));
+    report("of ", updates * blob_bytes / kibibyte, " KiB of requests the server took ",
+           taken / kibibyte, " KiB while the first was stuck, and grew by ",
+           grown / static_cast<std::int64_t>(kibibyte), " KiB");
 
-  lock.execute("COMMIT");
-  for (int version = 2; version < 2 + updates; ++version) {
-    ASSERT_EQ(alice.reply()["status"], Document("ok")) << "version " << version;
+    lock.execute("COMMIT");
+    for (int version = 2; version < 2 + updates; ++version) {
+      ASSERT_EQ(alice.reply()["status"], Document("ok")) << "version " << version;
+    }
   }
+  EXPECT_THAT(grown, Lt(12'288 * static_cast<std::int64_t>(kibibyte)));
   check_companion();
 }
 
