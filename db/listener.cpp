@@ -155,6 +155,8 @@ void Listener::receive() {
 }
 
 void Listener::deliver_notifications() {
+  // Some may come with the answer to LISTEN: the gap before them is told first.
+  if (state_ == State::subscribing) return;
   while (const std::unique_ptr<PGnotify, NotifyDeleter> notify{PQnotifies(connection_->native())}) {
     add(counts_.notifications);
     told_sink_ = true;
@@ -171,7 +173,7 @@ void Listener::on_query_done() {
       sink_.on_gap();
     }
     listening_.store(true, std::memory_order_release);
-    return;
+    return deliver_notifications();
   }
   answer(under_way_, true);
 }

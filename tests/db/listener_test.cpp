@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <regex>
+#include <stop_token>
+#include <string>
 #include <thread>
 
 #include "tests/db/database_fixture.h"
@@ -108,6 +111,39 @@ TEST_F(Notifications, AGapIsAnnouncedWhenListenIsBack) {
   ASSERT_TRUE(eventually([&] { return database.sink.has("fence 0/1"); }));
   EXPECT_THAT(database.sink.heard(), ElementsAre("before", "gap", "after", "fence 0/1"));
   EXPECT_EQ(database.counter("listen_losses"), 1U);
+}
+
+/// Whoever misses notifications is told before it hears of later ones, though these may arrive
+/// together with the answer to LISTEN.
+TEST_F(Notifications, AGapComesBeforeWhatFollowsIt) {
+  TestDatabase database{conninfo};
+  std::jthread notifier{[&](const std::stop_token& stopped) {
+    Connection connection = open_connection(conninfo);
+    run_sql(connection, "SET synchronous_commit = off");
+    for (int i = 0; !stopped.stop_requested(); ++i) {
+      run_sql(connection, "NOTIFY app_notification, '" + std::to_string(i) + "'");
+    }
+  }};
+  for (std::uint64_t loss = 1; loss <= 20; ++loss) {
+    run_sql(admin,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND query = 'LISTEN app_notification'");
+    ASSERT_TRUE(eventually([&] { return database.counter("listen_losses") == loss; }));
+    const auto gaps = [&] { return std::ranges::count(database.sink.heard(), "gap"); };
+    ASSERT_TRUE(eventually([&] { return gaps() == static_cast<std::ptrdiff_t>(loss); }));
+  }
+  notifier.request_stop();
+  notifier.join();
+  int next = -1;  // unknown
+  for (const std::string& what : database.sink.heard()) {
+    if (what == "gap") {
+      next = -1;
+      continue;
+    }
+    const int number = std::stoi(what);
+    ASSERT_TRUE(next == -1 || number == next) << number << " where " << next << " was due";
+    next = number + 1;
+  }
 }
 
 TEST_F(Notifications, FencesFailWhileNobodyListens) {
