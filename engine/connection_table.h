@@ -38,6 +38,8 @@ struct Connection {
   std::uint32_t sent = 0;       // bytes of `sending` the kernel took
   std::uint32_t discarded = 0;  // bytes read while lingering
   std::uint32_t generation = 0;
+  /// Size of `gathering` when it exceeded the high water, 0 before; see Limits::output_limit.
+  std::uint32_t gathered_at_high_water = 0;
   Socket socket = Socket::none;
   ConnectionState state = ConnectionState::free;
   CloseReason reason{};

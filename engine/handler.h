@@ -43,7 +43,7 @@ enum class CloseReason : std::uint8_t {
   aborted,         // the handler asked for it at once
   peer_closed,     // end of stream
   peer_reset,      // ECONNRESET, EPIPE, a vanished peer (keep-alive, TCP_USER_TIMEOUT)
-  output_limit,    // the peer does not read: more than output_limit bytes wait for it
+  output_limit,    // the peer does not read: see Limits::output_limit
   shutdown,        // the shard stops
   internal_error,  // the ring failed this connection
 };

@@ -39,8 +39,8 @@ struct Limits {
   // Sending.
   /// A handler should stop producing above this; on_drained tells when to go on.
   std::size_t output_high_water = 256 * 1024;
-  /// The peer does not read: this much waits behind a send that does not end. The send itself,
-  /// one reply of any size, does not count.
+  /// The peer does not read: this much came on top of what exceeded the high water, behind a send
+  /// that does not end. What exceeded it, one reply of any size, does not count.
   std::size_t output_limit = 8 * 1024 * 1024;
   /// Emptied output buffers kept for the next connection that has something to say.
   std::uint32_t spare_buffers = 256;

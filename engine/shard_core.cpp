@@ -171,11 +171,19 @@ bool ShardCore::take_output(Connection& connection) {
     connection.sending.clear();
     connection.sent = 0;
     if (!connection.gathering.empty()) std::swap(connection.sending, connection.gathering);
+    connection.gathered_at_high_water = 0;
   }
   if (connection.pending_output() > limits_.output_high_water) connection.above_high_water = true;
   if (connection.pending_output() > 0) return true;
   give_back_output(connection);
   return false;
+}
+
+bool ShardCore::exceeds_output_limit(Connection& connection) const {
+  const std::size_t size = connection.gathering.size();
+  std::uint32_t& before = connection.gathered_at_high_water;
+  if (before == 0 && size > limits_.output_high_water) before = static_cast<std::uint32_t>(size);
+  return before != 0 && size - before > limits_.output_limit;
 }
 
 bool ShardCore::note_sent(std::uint32_t slot, std::size_t bytes) {

@@ -56,6 +56,8 @@ class ShardCore : public Transport {
 
   /// Makes `sending` the next thing to send; false if there is nothing. No send is in flight.
   bool take_output(Connection& connection);
+  /// Of a connection whose send is in flight. Notes what Limits::output_limit is counted from.
+  bool exceeds_output_limit(Connection& connection) const;
   /// Notes what a send took. True if on_drained is due now.
   bool note_sent(std::uint32_t slot, std::size_t bytes);
   void give_back_output(Connection& connection);

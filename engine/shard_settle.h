@@ -43,8 +43,7 @@ template <Ring R>
 void Shard<R>::settle_output(std::uint32_t slot) {
   Connection& connection = table_.at(slot);
   if (connection.send_in_flight) {
-    if (connection.state == ConnectionState::open &&
-        connection.gathering.size() > limits_.output_limit) {
+    if (connection.state == ConnectionState::open && exceeds_output_limit(connection)) {
       begin_ending(slot, CloseReason::output_limit, CloseMode::abort);
     }
     return;

@@ -227,9 +227,30 @@ TEST_P(ShardTest, EndsAPeerThatDoesNotRead) {
   const auto client = connect([](ScriptedClient& self) { self.set_reading(false); });
   ASSERT_TRUE(run_until_closed());
   EXPECT_EQ(handler().closed[0], CloseReason::output_limit);
-  EXPECT_EQ(handler().deadlines.size(), 11u);
+  EXPECT_EQ(handler().deadlines.size(), 16u)
+      << "2500 bytes exceed the high water, 5500 more the limit";
   EXPECT_TRUE(run_for(10ms));
   EXPECT_TRUE(client->was_reset);
+}
+
+TEST_P(ShardTest, AReplyOfAnySizeMayWaitBehindAnother) {
+  options.network.socket_buffer = 1000;
+  options.limits.output_high_water = 2000;
+  options.limits.output_limit = 5000;
+  start();
+  handler().open_hook = [&](ConnectionId id) {
+    transport().output(id).append(std::string(1500, 'x'));
+    transport().set_deadline(id, 20ms);
+  };
+  handler().deadline_hook = [&](ConnectionId id) {
+    EXPECT_GT(transport().pending_output(id), 0u) << "the first is still being sent";
+    transport().output(id).append(std::string(50'000, 'y'));
+  };
+  const auto client = connect([](ScriptedClient& self) { self.set_reading(false); });
+  ASSERT_TRUE(run_for(100ms));
+  EXPECT_TRUE(handler().closed.empty());
+  client->set_reading(true);
+  ASSERT_TRUE(sim->run_until([&] { return client->received.size() == 51'500; }));
 }
 
 // --- Closing ---
