@@ -8,6 +8,9 @@ function(append_array name paths)
   set(count 0)
   foreach(path IN LISTS paths)
     file(READ "${path}" text)
+    # Lines of comment are for readers here: a database in another encoding than UTF-8 may not know
+    # their characters.
+    string(REGEX REPLACE "(^|\n) *--[^\n]*" "\\1" text "${text}")
     get_filename_component(file_name "${path}" NAME_WE)
     # Pieces, as compilers need not accept longer literals.
     string(LENGTH "${text}" length)

@@ -14,7 +14,8 @@ namespace parsec::db {
 namespace {
 
 bool goes_alone(const Job& job) {
-  return job.alone || job.request->function->access == Access::solo_write;
+  const Access access = job.request->function->access;
+  return job.alone || access == Access::solo_write || access == Access::solo_read;
 }
 
 void drop_result(Request& request) {

@@ -48,7 +48,10 @@ struct Job {
   bool prepared_again = false;  // its statement was out of date once
 };
 
-inline bool is_read(const Job& job) { return job.request->function->access == Access::read; }
+inline bool is_read(const Job& job) {
+  const Access access = job.request->function->access;
+  return access == Access::read || access == Access::solo_read;
+}
 
 /// Where a lane's requests come from and their answers go.
 class LaneHost {

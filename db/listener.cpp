@@ -24,6 +24,10 @@ constexpr std::size_t fence_ring_capacity = 1024;
 constexpr auto heartbeat = 10s;
 constexpr auto answer_limit = 10s;
 
+/// Between connections that do not come to listen, growing.
+constexpr std::chrono::milliseconds shortest_pause = 20ms;
+constexpr std::chrono::milliseconds longest_pause = 2s;
+
 void add(std::atomic<std::uint64_t>& count, std::uint64_t amount = 1) {
   count.store(count.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
 }
@@ -65,30 +69,30 @@ bool Listener::wait_until_listening(std::chrono::milliseconds limit) {
 }
 
 void Listener::run() {
-  const auto open = [this] {
-    connector_.request([this](Connection connection) {
-      {
-        const std::lock_guard lock{delivery_mutex_};
-        delivery_ = std::move(connection);
-        has_delivery_.store(true, std::memory_order_release);
-      }
-      waker_.notify();
-    });
-  };
-  open();
   while (!stopping_.load(std::memory_order_acquire)) {
     take_connection();
     take_fences();
     send_query();
     check_time();
-    const bool lost = state_ == State::connecting && connection_;
-    if (lost) {
-      connection_.reset();
-      open();
-    }
+    if (state_ == State::connecting) open_connection();
     if (std::exchange(told_sink_, false)) sink_.on_batch_end();
     sleep();
   }
+}
+
+/// Closes the one that was lost, and asks for another one when it is time.
+void Listener::open_connection() {
+  connection_.reset();
+  if (asked_ || Clock::now() < next_open_) return;
+  asked_ = true;
+  connector_.request([this](Connection connection) {
+    {
+      const std::lock_guard lock{delivery_mutex_};
+      delivery_ = std::move(connection);
+      has_delivery_.store(true, std::memory_order_release);
+    }
+    waker_.notify();
+  });
 }
 
 void Listener::take_connection() {
@@ -96,14 +100,21 @@ void Listener::take_connection() {
   const std::lock_guard lock{delivery_mutex_};
   has_delivery_.store(false, std::memory_order_relaxed);
   connection_ = std::exchange(delivery_, std::nullopt);
+  asked_ = false;
   PQsetnonblocking(connection_->native(), 1);
   state_ = State::subscribing;
 }
 
-/// Only marks it: the thread's loop closes the connection and asks for another one.
+/// Only marks it: open_connection() does the rest.
 void Listener::lose(const char* why) {
   log::warn("Lost the connection that listens for notifications ({})", why);
-  if (state_ == State::listening) add(counts_.losses);
+  if (state_ == State::listening) {
+    add(counts_.losses);
+    pause_ = 0ms;
+  } else {
+    pause_ = std::clamp(pause_ * 2, shortest_pause, longest_pause);
+  }
+  next_open_ = Clock::now() + pause_;
   state_ = State::connecting;
   query_under_way_ = false;
   listening_.store(false, std::memory_order_release);
@@ -203,11 +214,13 @@ void Listener::sleep() {
   using namespace std::chrono;
   // poll() ignores negative descriptors.
   pollfd ready[] = {{waker_.fd(), POLLIN, 0}, {connection_ ? connection_->fd() : -1, POLLIN, 0}};
-  auto timeout = duration_cast<milliseconds>(heartbeat);
+  auto next = Clock::now() + heartbeat;
   if (state_ != State::connecting) {
-    const auto next = query_sent_ + (query_under_way_ ? answer_limit : heartbeat);
-    timeout = std::max(ceil<milliseconds>(next - Clock::now()), 0ms) + 1ms;
+    next = query_sent_ + (query_under_way_ ? answer_limit : heartbeat);
+  } else if (!asked_) {
+    next = next_open_;
   }
+  auto timeout = std::max(ceil<milliseconds>(next - Clock::now()), 0ms) + 1ms;
   waker_.park();
   if (has_arrivals()) timeout = 0ms;
   const int count = ::poll(ready, std::size(ready), static_cast<int>(timeout.count()));

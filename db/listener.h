@@ -63,6 +63,7 @@ class Listener {
   };
 
   void run();
+  void open_connection();
   void take_connection();
   void take_fences();
   void send_query();
@@ -90,6 +91,10 @@ class Listener {
 
   // The thread's own.
   State state_ = State::connecting;
+  bool asked_ = false;  // for a connection that has not come yet
+  // Of connections that end before they listen: a replica opens one, and refuses LISTEN.
+  std::chrono::milliseconds pause_{0};
+  std::chrono::steady_clock::time_point next_open_;
   std::optional<Connection> connection_;
   std::chrono::steady_clock::time_point query_sent_;
   bool query_under_way_ = false;

@@ -26,6 +26,7 @@ namespace parsec::db {
 /// How a function may be executed.
 enum class Access : std::uint8_t {
   read,          // changes nothing: any read lane, retried after a lost connection
+  solo_read,     // likewise, but may take long: no other read waits for its end
   shared_write,  // takes one realm's lock at most: may share a transaction with others
   solo_write,    // takes several locks, or is rare: a transaction of its own
 };

@@ -33,11 +33,12 @@ void organization_status(Request& call, std::string_view organization_id) {
   call.text(organization_id);
 }
 
+// Adds up all that the organization has.
 const Function organization_stats_function{
     .name = "organization_stats",
     .sql = "SELECT * FROM parsec_ext.organization_stats($1)",
     .parameter_count = 1,
-    .access = Access::read,
+    .access = Access::solo_read,
 };
 
 void organization_stats(Request& call, std::string_view organization_id) {

@@ -36,11 +36,12 @@ void realm_status(Request& call, Author author, const Uuid& realm_id) {
   call.text(author.organization_id).text(author.device_id).uuid(realm_id);
 }
 
+// Adds up what other servers have stored since it was summed last.
 const Function realm_stats_function{
     .name = "realm_stats",
     .sql = "SELECT * FROM parsec_ext.realm_stats($1,$2,$3)",
     .parameter_count = 3,
-    .access = Access::read,
+    .access = Access::solo_read,
 };
 
 void realm_stats(Request& call, Author author, const Uuid& realm_id) {

@@ -18,11 +18,12 @@ void user_get(Request& call, Author author, std::string_view user_id) {
   call.text(author.organization_id).text(author.device_id).text(user_id);
 }
 
+// Looks at all users of the organization, by a regular expression.
 const Function human_find_function{
     .name = "human_find",
     .sql = "SELECT * FROM parsec_ext.human_find($1,$2,$3,$4,$5,$6,$7)",
     .parameter_count = 7,
-    .access = Access::read,
+    .access = Access::solo_read,
 };
 
 void human_find(Request& call, Author author, std::optional<std::string_view> query,
@@ -42,7 +43,7 @@ const Function user_find_function{
     .name = "user_find",
     .sql = "SELECT * FROM parsec_ext.user_find($1,$2,$3,$4,$5,$6)",
     .parameter_count = 6,
-    .access = Access::read,
+    .access = Access::solo_read,
 };
 
 void user_find(Request& call, Author author, std::optional<std::string_view> query,

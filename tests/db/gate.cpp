@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
+#include <utility>
 
 namespace parsec::testing {
 namespace {
@@ -21,11 +23,13 @@ sockaddr_un address_of(const std::string& path) {
   return address;
 }
 
-/// False: the other side is gone.
-bool forward(int from, int to) {
+/// False: the other side is gone, or what it sent shall not pass.
+template <class Passes>
+bool forward(int from, int to, Passes passes) {
   char buffer[65536];
   const ssize_t count = ::recv(from, buffer, sizeof buffer, MSG_DONTWAIT);
   if (count <= 0) return count < 0 && errno == EAGAIN;
+  if (!passes(std::string_view{buffer, static_cast<std::size_t>(count)})) return false;
   for (ssize_t sent = 0; sent < count;) {
     const ssize_t written =
         ::send(to, buffer + sent, static_cast<std::size_t>(count - sent), MSG_NOSIGNAL);
@@ -89,6 +93,19 @@ void Gate::accept_one() {
   }
 }
 
+void Gate::end_at(std::string text) {
+  const std::lock_guard lock{mutex_};
+  ending_ = std::move(text);
+}
+
+bool Gate::forward_request(const Pair& pair) {
+  return forward(pair.client, pair.server, [this](std::string_view sent) {
+    const bool ends = !ending_.empty() && sent.contains(ending_);
+    if (ends) ++ended_;
+    return !ends;
+  });
+}
+
 void Gate::run() {
   while (!stopping_) {
     std::vector<pollfd> ready{{listening_, POLLIN, 0}};
@@ -101,8 +118,9 @@ void Gate::run() {
     ::poll(ready.data(), ready.size(), check_interval_ms);
     lock.lock();
     std::erase_if(pairs_, [this](const std::unique_ptr<Pair>& pair) {
-      if (!holding_requests_ && !forward(pair->client, pair->server)) return true;
-      return !holding_answers_ && !forward(pair->server, pair->client);
+      if (!holding_requests_ && !forward_request(*pair)) return true;
+      return !holding_answers_ &&
+             !forward(pair->server, pair->client, [](std::string_view) { return true; });
     });
     if (ready[0].revents != 0) accept_one();
   }

@@ -168,5 +168,21 @@ TEST_F(Notifications, FencesFailWhileNobodyListens) {
               ElementsAre("fence 0/1 broken", "fence 0/2 broken", "gap", "fence 0/3"));
 }
 
+// A replica takes connections and refuses LISTEN: it is not asked again and again without a pause.
+TEST_F(Notifications, ConnectionsThatDoNotComeToListenAreOpenedWithPauses) {
+  testing::Gate gate{testing::private_cluster().directory().native()};
+  TestDatabase database{
+      std::regex_replace(conninfo, std::regex("host=[^ ]+"), "host=" + gate.directory())};
+  gate.end_at("LISTEN");
+  const auto begin = std::chrono::steady_clock::now();
+  gate.cut();
+  ASSERT_TRUE(eventually([&] { return gate.ended() >= 5; }));
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, 20ms + 40ms + 80ms + 160ms);
+  gate.end_at("");
+  ASSERT_TRUE(eventually([&] { return database.sink.has("gap"); }));
+  fence(database, 1);
+  ASSERT_TRUE(eventually([&] { return database.sink.has("fence 0/1"); }));
+}
+
 }  // namespace
 }  // namespace parsec::db

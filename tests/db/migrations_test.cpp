@@ -396,6 +396,21 @@ TEST(Extensions, AreInstalledOnce) {
             "0");
 }
 
+TEST(Extensions, AreInstalledWhateverTheEncoding) {
+  const std::string conninfo = empty_database();
+  const std::string name = conninfo.substr(conninfo.find("dbname=") + 7);
+  const std::string database = name.substr(0, name.find(' '));
+  Connection admin = open_connection(testing::private_cluster().conninfo("postgres"));
+  for (const std::string encoding : {"LATIN1", "SQL_ASCII"}) {
+    run_sql(admin, "DROP DATABASE " + database);
+    run_sql(admin, "CREATE DATABASE " + database + " TEMPLATE template0 LOCALE 'C' ENCODING '" +
+                       encoding + "'");
+    Connection connection = open_connection(conninfo);
+    const auto report = migrate(connection, {});
+    EXPECT_TRUE(report.ok()) << encoding << ": " << report.error;
+  }
+}
+
 TEST(Extensions, AnotherVersionIsReplaced) {
   Connection connection = database_at(5);
   ASSERT_EQ(install_extensions(connection), true);

@@ -316,6 +316,27 @@ TEST_F(Worker, ReadsDoNotWaitForWrites) {
   EXPECT_EQ(database.reply(write).outcome, Outcome::ok);
 }
 
+TEST_F(Worker, ReadsDoNotWaitForASlowOne) {
+  run_sql(admin, "BEGIN; LOCK TABLE log");
+  TestDatabase database{conninfo};
+  const Function slow{"slow", "SELECT count(*) FROM public.log", 0, Access::solo_read};
+  const Function one{"one", "SELECT 1", 0, Access::read};
+  std::vector<std::uint64_t> quick{database.submit(one, 0)};
+  const auto waiting = database.submit(slow, 0);
+  quick.push_back(database.submit(one, 0));
+  database.database->gateway(0).flush();
+  for (const auto read : quick) {
+    EXPECT_TRUE(eventually([&] {
+      database.poll();
+      return database.replies.contains(read);
+    }));
+  }
+  EXPECT_FALSE(database.replies.contains(waiting));
+  run_sql(admin, "COMMIT");
+  database.finish();
+  EXPECT_EQ(database.reply(waiting).outcome, Outcome::ok);
+}
+
 TEST_F(Worker, TwoConnectionsAreEnough) {
   Settings settings = test_settings(conninfo);
   settings.min_connections = 1;

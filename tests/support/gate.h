@@ -31,12 +31,18 @@ class Gate {
   /// The same of what clients send. Their kernel takes it all the same.
   void hold_requests(bool hold) { holding_requests_ = hold; }
 
+  /// Ends every connection whose client sends this, before the server gets it; empty: none.
+  void end_at(std::string text);
+  /// How many ended so.
+  std::size_t ended() const { return ended_; }
+
   std::size_t connections() const;
 
  private:
   struct Pair;
   void run();
   void accept_one();
+  bool forward_request(const Pair& pair);
 
   std::string directory_;
   std::string server_path_;
@@ -45,7 +51,9 @@ class Gate {
   std::atomic<bool> refusing_ = false;
   std::atomic<bool> holding_answers_ = false;
   std::atomic<bool> holding_requests_ = false;
+  std::atomic<std::size_t> ended_ = 0;
   mutable std::mutex mutex_;
+  std::string ending_;
   std::vector<std::unique_ptr<Pair>> pairs_;
   std::thread thread_;
 };
