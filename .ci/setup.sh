@@ -11,6 +11,7 @@ packages=(
   # to test
   libgtest-dev libgmock-dev libbenchmark-dev libmsgpack-cxx-dev clang-format
   python3 python3-websockets python3-msgpack python3-nacl python3-asyncpg
+  python3-aiosmtpd openssl
 )
 # These only make builds faster.
 optional_packages=(ccache mold)

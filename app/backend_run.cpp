@@ -1,10 +1,12 @@
 #include "app/backend_run.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -12,6 +14,7 @@
 #include <vector>
 
 #include "app/logging.h"
+#include "app/outbox.h"
 #include "app/stop_signals.h"
 #include "app/version.h"
 #include "db/block_stores.h"
@@ -19,7 +22,6 @@
 #include "engine/log.h"
 #include "engine/shard_thread.h"
 #include "protocol/event_bus.h"
-#include "protocol/outbox.h"
 #include "protocol/service.h"
 #include "protocol/settings.h"
 
@@ -40,6 +42,24 @@ protocol::Settings protocol_settings(const Configuration& configuration) {
   settings.max_waiting_events = configuration.max_waiting_events;
   settings.output_high_water = engine::Limits{}.output_high_water;
   return settings;
+}
+
+OutboxOptions outbox_options(const Configuration& configuration) {
+  OutboxOptions options;
+  const MailConfiguration& mail = configuration.mail;
+  options.origin = {mail.sender, configuration.backend_addr};
+  if (!mail.mocked()) {
+    using Security = SmtpServer::Security;
+    options.smtp = SmtpServer{
+        .host = mail.host, .port = mail.port, .user = mail.user, .password = mail.password};
+    options.smtp->security = mail.use_ssl   ? Security::tls
+                             : mail.use_tls ? Security::starttls
+                                            : Security::plain;
+  }
+  if (!configuration.organization_bootstrap_webhook.empty()) {
+    options.webhook = Webhook{.url = configuration.organization_bootstrap_webhook};
+  }
+  return options;
 }
 
 /// Of the whole process.
@@ -78,6 +98,7 @@ class Backend {
     if (auto started = backend->start_database(configuration); !started) {
       return Failure{std::move(started.error())};
     }
+    backend->outbox_.emplace(outbox_options(configuration));
     if (auto started = backend->start_shards(configuration); !started) {
       return Failure{std::move(started.error())};
     }
@@ -92,17 +113,19 @@ class Backend {
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
 
-  /// No more clients; those that are there are seen off, within the configured time.
+  /// No more clients; those that are there are seen off, and what they had sent is delivered, each
+  /// within the configured time.
   void stop() {
     shards_->stop();
     shards_->join();
+    outbox_->stop(shutdown_timeout_);
     database_->stop();
   }
 
   const std::string& ring_description() const { return shards_->ring_description(); }
 
   std::string dump() const {
-    std::string text = database_->dump();
+    std::string text = database_->dump() + outbox_->dump();
     for (std::uint32_t i = 0; i < shards_->size(); ++i) {
       text += "shard " + std::to_string(i) + ":";
       shards_->counters(engine::ShardIndex{i}).for_each([&](std::string_view name, auto value) {
@@ -117,6 +140,7 @@ class Backend {
   explicit Backend(const Configuration& configuration)
       : shard_count_(configuration.shards != 0 ? configuration.shards
                                                : std::max(1U, std::thread::hardware_concurrency())),
+        shutdown_timeout_(configuration.shutdown_timeout),
         settings_(protocol_settings(configuration)),
         events_(shard_count_) {}
 
@@ -136,9 +160,9 @@ class Backend {
     const auto make_service = [this](engine::ShardIndex index, engine::Transport& transport,
                                      engine::Waker& waker) -> std::unique_ptr<engine::Handler> {
       const auto shard = static_cast<std::uint32_t>(index);
-      auto service =
-          std::make_unique<protocol::Service>(settings_, transport, database_->gateway(shard),
-                                              *shard_blocks_[shard], events_.inbox(shard), outbox_);
+      auto service = std::make_unique<protocol::Service>(
+          settings_, transport, database_->gateway(shard), *shard_blocks_[shard],
+          events_.inbox(shard), *outbox_);
       events_.set_waker(shard, &waker);
       database_->set_waker(shard, &waker);
       return service;
@@ -162,11 +186,12 @@ class Backend {
   }
 
   const std::uint32_t shard_count_;
+  const std::chrono::milliseconds shutdown_timeout_;
   const protocol::Settings settings_;
   protocol::EventBus events_;
-  protocol::NullOutbox outbox_;
   std::unique_ptr<db::BlockStores> blocks_;
   std::unique_ptr<db::Database> database_;
+  std::optional<DeliveringOutbox> outbox_;
   std::vector<std::unique_ptr<db::BlockStore>> shard_blocks_;
   std::unique_ptr<engine::ShardThreads> shards_;
 };
@@ -190,6 +215,13 @@ int run_backend(const Configuration& configuration) {
   if (configuration.sentry_url_given) {
     std::fputs("Note: --sentry-url has no effect: this server does not report to Sentry.\n",
                stderr);
+  }
+
+  const MailConfiguration& mail = configuration.mail;
+  if (!mail.mocked() && !mail.user.empty() && !mail.use_ssl && !mail.use_tls) {
+    log::warn(
+        "The mail server's password goes over the network unprotected: consider "
+        "--email-use-tls or --email-use-ssl");
   }
 
   auto backend = Backend::start(configuration);

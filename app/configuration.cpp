@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/option_reader.h"
+#include "app/value_parsing.h"
 
 namespace parsec::app {
 namespace {
@@ -97,17 +98,25 @@ MailConfiguration read_mail(OptionReader& read) {
       .password = read.text("--email-host-password"),
       .use_ssl = read.boolean("--email-use-ssl"),
       .use_tls = read.boolean("--email-use-tls"),
-      .sender = read.text("--email-sender"),
+      .sender = {},
   };
   if (mail.use_ssl && mail.use_tls) {
     read.complain("--email-use-tls", "cannot be used together with --email-use-ssl");
   }
-  if (mail.sender.empty()) {
-    if (mail.mocked()) {
-      mail.sender = "no-reply@parsec.com";
-    } else {
-      read.complain("--email-sender", "is required with a real --email-host");
-    }
+  std::string sender = read.text("--email-sender");
+  if (sender.empty() && mail.mocked()) sender = "no-reply@parsec.com";
+  auto mailbox = protocol::Mailbox::parse(sender);
+  if (sender.empty()) {
+    read.complain("--email-sender", "is required with a real --email-host");
+  } else if (!mailbox) {
+    read.complain("--email-sender", "is no mail address: " + mailbox.error());
+  }
+  mail.sender = std::move(mailbox).value_or(protocol::Mailbox{});
+  if (mail.mocked()) return mail;
+  if (!is_host(mail.host)) read.complain("--email-host", "is neither MOCKED nor a host's name");
+  if (mail.user.empty() != mail.password.empty()) {
+    read.complain(mail.user.empty() ? "--email-host-user" : "--email-host-password",
+                  "user and password must be given together");
   }
   return mail;
 }
@@ -171,7 +180,7 @@ void read_organizations(OptionReader& read, Configuration& configuration) {
       read.boolean("--spontaneous-organization-bootstrap");
   std::string& webhook = configuration.organization_bootstrap_webhook;
   webhook = read.text("--organization-bootstrap-webhook");
-  if (!webhook.empty() && !webhook.starts_with("http://") && !webhook.starts_with("https://")) {
+  if (!webhook.empty() && !is_http_url(webhook)) {
     read.complain("--organization-bootstrap-webhook", "must be an http:// or https:// URL");
   }
 }
@@ -195,11 +204,7 @@ void refuse_what_is_not_offered(OptionReader& read, const Configuration& configu
   const auto refuse = [&](std::string_view name, std::string_view what) {
     read.complain(name, std::string{what} + " not offered by this version");
   };
-  if (!configuration.mail.mocked()) refuse("--email-host", "sending mails (other than MOCKED) is");
   if (!configuration.ssl_keyfile.empty()) refuse("--ssl-keyfile", "TLS is");
-  if (!configuration.organization_bootstrap_webhook.empty()) {
-    refuse("--organization-bootstrap-webhook", "the webhook is");
-  }
   const db::BlockStoreConfig& store = configuration.block_store;
   const bool offered = store.raid == db::BlockStoreConfig::Raid::none &&
                        (std::holds_alternative<db::BlockStoreConfig::Mocked>(store.nodes[0]) ||
@@ -249,7 +254,7 @@ std::string Configuration::description() const {
 
 std::string MailConfiguration::description() const {
   if (mocked()) return "MOCKED";
-  return sender + "@" + host + ":" + std::to_string(port);
+  return sender.address + "@" + host + ":" + std::to_string(port);
 }
 
 }  // namespace parsec::app

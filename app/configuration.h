@@ -16,6 +16,7 @@
 #include "db/settings.h"
 #include "engine/uring_ring.h"
 #include "protocol/address.h"
+#include "protocol/mailbox.h"
 
 namespace parsec::app {
 
@@ -31,7 +32,7 @@ struct MailConfiguration {
   std::string password;
   bool use_ssl = false;
   bool use_tls = false;
-  std::string sender;
+  protocol::Mailbox sender;
 
   bool mocked() const { return host == "MOCKED"; }
   std::string description() const;

@@ -1,9 +1,12 @@
 #include "app/value_parsing.h"
 
+#include <curl/curl.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -160,6 +163,22 @@ std::optional<DateTime> parse_datetime(std::string_view text) {
     return std::nullopt;
   }
   return result;
+}
+
+bool is_host(std::string_view text) {
+  if (text.empty()) return false;
+  if (text.front() == '[' && text.back() == ']') text = text.substr(1, text.size() - 2);
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    const bool digit = c >= '0' && c <= '9';
+    return letter || digit || c == '.' || c == ':' || c == '-' || c == '_';
+  });
+}
+
+bool is_http_url(std::string_view text) {
+  if (!text.starts_with("http://") && !text.starts_with("https://")) return false;
+  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> url{curl_url(), &curl_url_cleanup};
+  return url && curl_url_set(url.get(), CURLUPART_URL, std::string{text}.c_str(), 0) == CURLUE_OK;
 }
 
 }  // namespace parsec::app

@@ -30,4 +30,10 @@ std::optional<std::chrono::milliseconds> parse_seconds(std::string_view text);
 /// ISO 8601: a date, or date and time with `Z`, an offset (+02:00), or UTC understood.
 std::optional<DateTime> parse_datetime(std::string_view text);
 
+/// A host's name or address, an IPv6 address with or without brackets.
+bool is_host(std::string_view text);
+
+/// An absolute URL of http or https, with a host.
+bool is_http_url(std::string_view text);
+
 }  // namespace parsec::app

@@ -28,6 +28,23 @@ bool is_host(std::string_view host) {
   });
 }
 
+/// An organization ID may hold any letter of any script; RFC 3986 §2.1 has octets escaped.
+std::string escaped(std::string_view organization_id) {
+  std::string text;
+  for (const char c : organization_id) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80) {
+      text += c;
+    } else {
+      constexpr std::string_view digits = "0123456789ABCDEF";
+      text += '%';
+      text += digits[byte >> 4];
+      text += digits[byte & 15];
+    }
+  }
+  return text;
+}
+
 std::optional<std::uint16_t> parse_port(std::string_view text) {
   std::uint16_t port = 0;
   const char* end = text.data() + text.size();
@@ -86,21 +103,23 @@ std::string BackendAddress::bootstrap_link(std::string_view organization_id,
   std::string link{scheme};
   link += authority();
   link += '/';
-  for (const char c : organization_id) {
-    // An organization ID may hold any letter of any script; RFC 3986 §2.1 has octets escaped.
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80) {
-      link += c;
-    } else {
-      constexpr std::string_view digits = "0123456789ABCDEF";
-      link += '%';
-      link += digits[byte >> 4];
-      link += digits[byte & 15];
-    }
-  }
+  link += escaped(organization_id);
   link += "?action=bootstrap_organization&token=";
   link += token;
   if (!tls) link += "&no_ssl=true";
+  return link;
+}
+
+std::string BackendAddress::redirect_link(std::string_view organization_id, std::string_view action,
+                                          std::string_view token) const {
+  std::string link{tls ? "https://" : "http://"};
+  link += authority();
+  link += "/redirect/";
+  link += escaped(organization_id);
+  link += "?action=";
+  link += action;
+  link += "&token=";
+  link += token;
   return link;
 }
 

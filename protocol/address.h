@@ -25,6 +25,10 @@ struct BackendAddress {
   std::string text() const;
   /// `parsec://<host>/<organization>?action=bootstrap_organization&token=<token>[&no_ssl=true]`
   std::string bootstrap_link(std::string_view organization_id, std::string_view token) const;
+  /// `http(s)://<host>/redirect/<organization>?action=<action>&token=<token>`: leads to the
+  /// parsec:// link of that action, for programs that make only http links clickable.
+  std::string redirect_link(std::string_view organization_id, std::string_view action,
+                            std::string_view token) const;
 };
 
 }  // namespace parsec::protocol

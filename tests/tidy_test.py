@@ -26,6 +26,7 @@ TESTED_ELSEWHERE = {
     "app/main.cpp": "tests/app/program_test.cpp",
     "app/option_reader.cpp": "tests/app/configuration_test.cpp",
     "app/options.cpp": "tests/app/configuration_test.cpp",
+    "app/outbox.cpp": "tests/app/mail_delivery_test.cpp",
     "app/stop_signals.cpp": "tests/app/program_test.cpp",
     "app/stream.cpp": "tests/app/core_organization_test.cpp",
     "db/block_store_memory.cpp": "tests/db/block_store_test.cpp",

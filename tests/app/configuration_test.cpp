@@ -132,6 +132,8 @@ INSTANTIATE_TEST_SUITE_P(
                   SEEN(spontaneous_organization_bootstrap), "false", "true"},
         OptionRow{"--backend-addr", "PARSEC_BACKEND_ADDR", "parsec://h:1?no_ssl=true",
                   SEEN(backend_addr.text()), "parsec://example.com", "parsec://h:1?no_ssl=true"},
+        OptionRow{"--organization-bootstrap-webhook", "PARSEC_ORGANIZATION_BOOTSTRAP_WEBHOOK",
+                  "https://h/p?q", SEEN(organization_bootstrap_webhook), "", "https://h/p?q"},
         OptionRow{"--email-port", "PARSEC_EMAIL_PORT", "587", SEEN(mail.port), "25", "587"},
         OptionRow{"--email-host-user", "PARSEC_EMAIL_HOST_USER", "u", SEEN(mail.user), "", "u"},
         OptionRow{"--email-host-password", "PARSEC_EMAIL_HOST_PASSWORD", "p", SEEN(mail.password),
@@ -140,7 +142,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "true"},
         OptionRow{"--email-use-tls", "PARSEC_EMAIL_USE_TLS", "", SEEN(mail.use_tls), "false",
                   "true"},
-        OptionRow{"--email-sender", "PARSEC_EMAIL_SENDER", "a@b.c", SEEN(mail.sender),
+        OptionRow{"--email-sender", "PARSEC_EMAIL_SENDER", "a@b.c", SEEN(mail.sender.address),
                   "no-reply@parsec.com", "a@b.c"},
         OptionRow{"--log-level", "PARSEC_LOG_LEVEL", "debug", SEEN(log.level), "2", "0"},
         OptionRow{"--log-format", "PARSEC_LOG_FORMAT", "json", SEEN(log.format), "0", "1"},
@@ -229,10 +231,25 @@ INSTANTIATE_TEST_SUITE_P(
                 "Multiple blockstore configs only available for RAID mode"},
         Refusal{"token_empty", {"--administration-token", ""}, "must not be empty"},
         Refusal{"webhook", {"--organization-bootstrap-webhook", "ftp://h"}, "http://"},
+        Refusal{"webhook_without_host", {"--organization-bootstrap-webhook", "http://"}, "http://"},
         Refusal{"backend_addr", {"--backend-addr", "http://h"}, "parsec://"},
         Refusal{"backend_addr_no_ssl", {"--backend-addr", "parsec://h?no_ssl=1"}, "no_ssl"},
         Refusal{
             "both_kinds_of_tls", {"--email-use-tls", "--email-use-ssl"}, "cannot be used together"},
+        Refusal{"mail_host",
+                {"--email-host", "smtp h", "--email-sender", "a@b.c"},
+                "neither MOCKED nor a host's name"},
+        Refusal{"mail_port", {"--email-port", "99999"}, "from 1 to 65535"},
+        Refusal{"mail_sender", {"--email-sender", "nobody"}, "is no mail address: no `@`"},
+        Refusal{"mail_sender_two", {"--email-sender", "a@b.c, d@e.f"}, "is no mail address"},
+        Refusal{"mail_user_without_password",
+                {"--email-host-password", "", "--email-host=smtp.h", "--email-sender=a@b.c",
+                 "--email-host-user=u"},
+                "user and password must be given together"},
+        Refusal{"mail_password_without_user",
+                {"--email-host-user", "", "--email-host=smtp.h", "--email-sender=a@b.c",
+                 "--email-host-password=p"},
+                "user and password must be given together"},
         Refusal{"certificate_without_key", {"--ssl-certfile", "/dev/null"}, "together"},
         Refusal{"log_level", {"--log-level", "LOUD"}, "one of DEBUG, INFO"},
         Refusal{"log_format", {"--log-format", "XML"}, "one of CONSOLE, JSON"},
@@ -246,12 +263,10 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     NotOffered, Refused,
     testing::Values(
-        Refusal{"mail", {"--email-host", "smtp.h", "--email-sender", "a@b.c"}, "not offered"},
         Refusal{"tls",
                 {"--ssl-keyfile", PARSEC_SOURCE_DIR "/README.md", "--ssl-certfile",
                  PARSEC_SOURCE_DIR "/README.md"},
                 "not offered"},
-        Refusal{"webhook", {"--organization-bootstrap-webhook", "http://h"}, "not offered"},
         Refusal{"s3", {"--blockstore", "s3::r:b:k:s"}, "S3 block stores are not offered"},
         Refusal{"swift", {"--blockstore", "swift:a:t:c:u:p"}, "SWIFT block stores are not"},
         Refusal{"raid", {"--blockstore", "raid1:0:MOCKED"}, "RAID1 block stores are not"}),
@@ -312,12 +327,28 @@ TEST(Configuration, ARealMailServerNeedsASender) {
   EXPECT_THAT(configure({"--email-host=smtp.h"}, required).error(), HasSubstr("'--email-sender'"));
 }
 
+TEST(Configuration, OfARealMailServer) {
+  const auto configuration =
+      configure({"--email-host=smtp.example.com", "--email-port=587", "--email-use-tls",
+                 "--email-sender=Parsec <no-reply@example.com>", "--email-host-user=u",
+                 "--email-host-password=pa55word"},
+                required);
+  ASSERT_TRUE(configuration) << configuration.error();
+  EXPECT_FALSE(configuration->mail.mocked());
+  EXPECT_THAT(configuration->description(),
+              HasSubstr("email_config=no-reply@example.com@smtp.example.com:587"));
+  EXPECT_THAT(configuration->description(), Not(HasSubstr("pa55word")));
+  for (const auto* host : {"--email-host=::1", "--email-host=[::1]", "--email-host=192.0.2.1"}) {
+    EXPECT_TRUE(configure({host, "--email-sender=a@b.c"}, required)) << host;
+  }
+}
+
 TEST(Dev, StandsForAWholeConfiguration) {
   const auto configuration = configure({"--dev"});
   ASSERT_TRUE(configuration) << configuration.error();
   EXPECT_TRUE(configuration->debug);
   EXPECT_EQ(configuration->administration_token, "s3cr3t");
-  EXPECT_EQ(configuration->mail.sender, "no-reply@parsec.com");
+  EXPECT_EQ(configuration->mail.sender.address, "no-reply@parsec.com");
   EXPECT_EQ(configuration->description(),
             "db=MOCKED blockstore=MOCKED backend_addr=parsec://localhost:6777?no_ssl=true "
             "email_config=MOCKED");

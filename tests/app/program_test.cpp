@@ -16,6 +16,7 @@
 #include "tests/support/client.h"
 #include "tests/support/private_postgres.h"
 #include "tests/support/server_process.h"
+#include "tests/support/temporary_directory.h"
 
 namespace parsec::testing {
 namespace {
@@ -24,26 +25,6 @@ using ::testing::AllOf;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-/// Gone at the end, with what is in it.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = (temporary_directory() / "parsec-test-XXXXXX").native();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TemporaryDirectory() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 std::vector<std::string> run_with(std::vector<std::string> options) {
   options.insert(options.begin(), {"backend", "run", "--dev"});

@@ -58,6 +58,13 @@ TEST(BootstrapLink, HoldsActionAndToken) {
             "parsec://h/Org?action=bootstrap_organization&token=ab12");
 }
 
+TEST(RedirectLink, IsAnHttpLinkToTheServerItself) {
+  EXPECT_EQ(BackendAddress::parse("parsec://h:1?no_ssl=true")->redirect_link("Org", "do", "ab12"),
+            "http://h:1/redirect/Org?action=do&token=ab12");
+  EXPECT_EQ(BackendAddress::parse("parsec://h")->redirect_link("é", "do", "ab12"),
+            "https://h/redirect/%C3%A9?action=do&token=ab12");
+}
+
 TEST(BootstrapLink, EscapesLettersBeyondAscii) {
   EXPECT_EQ(BackendAddress::parse("parsec://h")->bootstrap_link("é", "t"),
             "parsec://h/%C3%A9?action=bootstrap_organization&token=t");

@@ -1,0 +1,169 @@
+#include "app/mail_delivery.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "engine/log.h"
+#include "protocol/random.h"
+
+namespace parsec::app {
+namespace {
+
+DateTime now() {
+  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+  return {std::chrono::duration_cast<std::chrono::microseconds>(since_epoch).count()};
+}
+
+std::string url_of(const SmtpServer& server) {
+  const bool bare_ipv6 = server.host.contains(':') && !server.host.starts_with('[');
+  return (server.security == SmtpServer::Security::tls ? "smtps://" : "smtp://") +
+         (bare_ipv6 ? "[" + server.host + "]" : server.host) + ":" + std::to_string(server.port);
+}
+
+/// Whether it was written, all of it; else errno tells why not.
+bool write_file(const std::filesystem::path& path, std::string_view content) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file < 0) return false;
+  // Once: whoever looks sees an empty file or the whole mail.
+  const auto written = ::write(file, content.data(), content.size());
+  ::close(file);
+  return written == static_cast<ssize_t>(content.size());
+}
+
+/// For this user's eyes only: mails hold tokens. Empty: errno tells why not.
+std::filesystem::path make_folder() {
+  std::error_code error;
+  auto directory = std::filesystem::temp_directory_path(error);
+  if (error) directory = "/tmp";
+  std::string name = (directory / "parsec-mails-XXXXXX").native();
+  return ::mkdtemp(name.data()) == nullptr ? std::filesystem::path{} : std::filesystem::path{name};
+}
+
+}  // namespace
+
+const protocol::MailMessage* InvitationTransfer::message() {
+  if (!message_) {
+    auto composed = protocol::compose(invitation_, origin_, now(), protocol::unique_id());
+    if (!composed) {
+      report_failure(composed.error());
+      return nullptr;
+    }
+    message_ = std::move(*composed);
+  }
+  return &*message_;
+}
+
+void InvitationTransfer::report_failure(std::string_view why) const {
+  log::error("the invitation mail of {} in {} was not sent: {}", invitation_.greeter_user_id,
+             invitation_.organization_id, why);
+}
+
+void InvitationTransfer::report_success() const {
+  log::info("an invitation mail of {} in {} was sent", invitation_.greeter_user_id,
+            invitation_.organization_id);
+}
+
+bool MailDelivery::prepare(CURL* handle) {
+  const protocol::MailMessage* mail = message();
+  if (mail == nullptr) return false;
+  ++tries_;
+  unread_ = mail->content;
+  handed_over_ = false;
+  if (recipients_ == nullptr) recipients_ = curl_slist_append(nullptr, mail->recipient.c_str());
+
+  curl_easy_setopt(handle, CURLOPT_URL, url_of(server_).c_str());
+  curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+  curl_easy_setopt(handle, CURLOPT_PROXY, "");
+  if (server_.security == SmtpServer::Security::starttls) {
+    curl_easy_setopt(handle, CURLOPT_USE_SSL, static_cast<long>(CURLUSESSL_ALL));
+  }
+  if (!server_.user.empty()) {
+    curl_easy_setopt(handle, CURLOPT_USERNAME, server_.user.c_str());
+    curl_easy_setopt(handle, CURLOPT_PASSWORD, server_.password.c_str());
+  }
+  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS,
+                   std::min<long>(15'000, static_cast<long>(server_.timeout.count())));
+  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(server_.timeout.count()));
+  curl_easy_setopt(handle, CURLOPT_MAIL_FROM, mail->sender.c_str());
+  curl_easy_setopt(handle, CURLOPT_MAIL_RCPT, recipients_);
+  curl_easy_setopt(handle, CURLOPT_UPLOAD, 1L);
+  curl_easy_setopt(handle, CURLOPT_READFUNCTION, &MailDelivery::read);
+  curl_easy_setopt(handle, CURLOPT_READDATA, this);
+  curl_easy_setopt(handle, CURLOPT_SEEKFUNCTION, &MailDelivery::seek);
+  curl_easy_setopt(handle, CURLOPT_SEEKDATA, this);
+  return true;
+}
+
+std::optional<std::chrono::milliseconds> MailDelivery::ended(CURL* handle, CURLcode result,
+                                                             std::string_view error) {
+  if (result == CURLE_OK) {
+    report_success();
+    return std::nullopt;
+  }
+  long reply = 0;
+  curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &reply);
+  const std::string why =
+      std::string{error} + (reply != 0 ? ", last reply " + std::to_string(reply) : "");
+  if (!may_be_repeated(result, reply) || tries_ > server_.pauses.size()) {
+    report_failure(why);
+    return std::nullopt;
+  }
+  log::warn("an invitation mail has to wait: {}", why);
+  return server_.pauses[tries_ - 1];
+}
+
+/// Nothing was delivered for certain, and it may be otherwise next time (RFC 5321 §4.2.1: 4yz).
+bool MailDelivery::may_be_repeated(CURLcode result, long reply) const {
+  switch (result) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_USE_SSL_FAILED:  // no STARTTLS
+    case CURLE_URL_MALFORMAT:
+      return false;
+    default:
+      return reply < 500 && (reply >= 400 || !handed_over_);
+  }
+}
+
+std::size_t MailDelivery::read(char* buffer, std::size_t size, std::size_t count, void* self) {
+  auto& delivery = *static_cast<MailDelivery*>(self);
+  const std::size_t taken = std::min(size * count, delivery.unread_.size());
+  std::memcpy(buffer, delivery.unread_.data(), taken);
+  delivery.unread_.remove_prefix(taken);
+  delivery.handed_over_ = true;
+  return taken;
+}
+
+int MailDelivery::seek(void* self, curl_off_t offset, int origin) {
+  auto& delivery = *static_cast<MailDelivery*>(self);
+  const std::string_view content = delivery.message()->content;
+  if (origin != SEEK_SET || offset < 0 || static_cast<std::size_t>(offset) > content.size()) {
+    return CURL_SEEKFUNC_FAIL;
+  }
+  delivery.unread_ = content.substr(static_cast<std::size_t>(offset));
+  return CURL_SEEKFUNC_OK;
+}
+
+bool MailFile::prepare(CURL*) {
+  const protocol::MailMessage* mail = message();
+  if (mail == nullptr) return false;
+  if (folder_.empty()) folder_ = make_folder();
+  const auto path = folder_ / (protocol::unique_id() + ".eml");
+  if (folder_.empty() || !write_file(path, mail->content)) {
+    report_failure(std::string{"no file for it: "} + std::strerror(errno));
+    return false;
+  }
+  std::fprintf(stderr, "A mail to %s was written to %s\n", mail->recipient.c_str(), path.c_str());
+  report_success();
+  return false;
+}
+
+}  // namespace parsec::app
