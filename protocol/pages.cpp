@@ -16,6 +16,7 @@ std::string page(std::string_view content) {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>Parsec</title>
 <link rel="icon" href="/static/favicon.ico" sizes="16x16">
 <link rel="icon" href="/static/favicon.svg" type="image/svg+xml">
@@ -23,22 +24,25 @@ std::string page(std::string_view content) {
 </head>
 <body>
 <main>
+<header><img src="/static/favicon.svg" width="36" height="36" alt=""><a href="/">PARSEC</a></header>
 )" + std::string{content} +
          "</main>\n</body>\n</html>\n";
 }
 
 const std::string front_page = page(R"(<h1>This Parsec server is running</h1>
-<p>Parsec shares files that only you and the people you chose can read: everything is encrypted on
-your own machine, and this server never sees a key.</p>
-<p>It is used with the Parsec application, not with a browser.</p>
-<ul>
-<li><a href="https://parsec.cloud/en/get-parsec">Get the application</a></li>
-<li><a href="https://docs.parsec.cloud">Read the documentation</a></li>
-</ul>
+<p>Parsec shares files that only you and the people you choose can read. Everything is encrypted on
+your own machine; this server never sees a key or a file.</p>
+<p>You use it through the Parsec application. If you were sent an invitation, get the application
+first, then open the link in your mail.</p>
+<nav>
+<a href="https://parsec.cloud/en/get-parsec">Get the application</a>
+<a href="https://docs.parsec.cloud">Read the documentation</a>
+</nav>
 )");
 
 const std::string not_found_page = page(R"(<h1>Not found</h1>
-<p>There is nothing at this address. <a href="/">Go to the front page</a>.</p>
+<p>There is nothing at this address.</p>
+<nav><a href="/">Go to the front page</a></nav>
 )");
 
 const std::string not_allowed_page = page(R"(<h1>Method not allowed</h1>
@@ -49,9 +53,10 @@ const std::string no_address_page = page(R"(<h1>No redirection</h1>
 <p>This server does not know its own public address, so that it cannot lead to an organization.</p>
 )");
 
-const std::string redirect_page = page(R"(<h1>Opening Parsec</h1>
-<p>If nothing happens, <a href="https://parsec.cloud/en/get-parsec">get the application</a> and open
-the link again.</p>
+const std::string redirect_page = page(R"(<h1>Opening Parsec…</h1>
+<p>If nothing happens, the application is probably not there yet: get it, then open the link
+again.</p>
+<nav><a href="https://parsec.cloud/en/get-parsec">Get the application</a></nav>
 )");
 
 /// What is behind `prefix`, if `path` is that or below it.

@@ -10,40 +10,65 @@ namespace {
 
 constexpr std::string_view base_css = R"(:root {
   color-scheme: light dark;
-  --accent: #0a63c9;
-  --text: #1d2733;
-  --muted: #5b6875;
-  --page: #f4f6f9;
+  --accent: #0a5fc2;
+  --on-accent: #ffffff;
+  --text: #15202c;
+  --muted: #4a5866;
+  --line: #dfe5ec;
+  --page: #f3f5f8;
+  --glow: #dbe8f8;
   --card: #ffffff;
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --accent: #6db0ff;
-    --text: #e6ebf1;
-    --muted: #9aa7b4;
-    --page: #12171d;
-    --card: #1b222b;
+    --accent: #79b6ff;
+    --on-accent: #0b1623;
+    --text: #eef2f6;
+    --muted: #a3b0bd;
+    --line: #2b3541;
+    --page: #10151b;
+    --glow: #17263a;
+    --card: #1a212a;
   }
 }
+* { box-sizing: border-box; }
 body {
   margin: 0;
   min-height: 100vh;
+  min-height: 100svh;
   display: grid;
   place-items: center;
-  background: var(--page);
+  padding: 1.25rem;
+  background: radial-gradient(60rem 30rem at 50% 0, var(--glow), transparent) var(--page) no-repeat;
   color: var(--text);
-  font: 1rem/1.5 system-ui, sans-serif;
+  font: 1rem/1.6 system-ui, sans-serif;
 }
 main {
-  max-width: 34rem;
-  margin: 1.5rem;
-  padding: 2rem 2.5rem;
+  width: 100%;
+  max-width: 36rem;
+  padding: clamp(1.5rem, 6vw, 3rem);
   background: var(--card);
-  border-radius: 0.75rem;
+  border: 1px solid var(--line);
+  border-radius: 1.125rem;
+  box-shadow: 0 1.25rem 3rem -1.5rem rgb(0 20 50 / 25%);
 }
-h1 { margin-top: 0; font-size: 1.5rem; }
-p { color: var(--muted); }
+header { display: flex; align-items: center; gap: 0.75rem; margin-bottom: 2rem; }
+header a { color: inherit; font-weight: 700; letter-spacing: 0.16em; text-decoration: none; }
+h1 { margin: 0 0 1rem; font-size: clamp(1.375rem, 5vw, 1.625rem); line-height: 1.25; }
+p { margin: 0 0 1rem; color: var(--muted); }
 a { color: var(--accent); }
+a:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
+nav { display: flex; flex-wrap: wrap; gap: 0.75rem; margin-top: 2rem; }
+nav a {
+  flex: 1 1 auto;
+  padding: 0.75rem 1.25rem;
+  border: 1px solid var(--accent);
+  border-radius: 0.625rem;
+  font-weight: 600;
+  text-align: center;
+  text-decoration: none;
+}
+nav a:first-child { background: var(--accent); color: var(--on-accent); }
 )";
 
 constexpr std::string_view favicon_svg =

@@ -280,6 +280,8 @@ TEST(MailDelivery, GivesUpInTheEnd) {
   DeliveringOutbox outbox{options(server_of(peer))};
   outbox.send_invitation(invitation());
   EXPECT_TRUE(log.await("was not sent: "));
+  EXPECT_EQ(log.count("has to wait: "), 2u);
+  peer.told(3);
   EXPECT_EQ(peer.count(), 3u);
 }
 

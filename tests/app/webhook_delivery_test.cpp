@@ -61,6 +61,7 @@ TEST_P(WebhookFailure, IsLogged) {
       << log.text();
   EXPECT_THAT(log.text(), Not(HasSubstr("s3cr3t")));
   outbox.stop(30s);
+  peer.told(1);
   EXPECT_EQ(peer.count(), 1u) << "sent once";
 }
 
