@@ -24,7 +24,7 @@ std::string page(std::string_view content) {
 </head>
 <body>
 <main>
-<header><img src="/static/favicon.svg" width="36" height="36" alt=""><a href="/">PARSEC</a></header>
+<header><img src="/static/favicon.svg" width="36" height="36" alt=""><strong>PARSEC</strong></header>
 )" + std::string{content} +
          "</main>\n</body>\n</html>\n";
 }

@@ -53,7 +53,7 @@ main {
   box-shadow: 0 1.25rem 3rem -1.5rem rgb(0 20 50 / 25%);
 }
 header { display: flex; align-items: center; gap: 0.75rem; margin-bottom: 2rem; }
-header a { color: inherit; font-weight: 700; letter-spacing: 0.16em; text-decoration: none; }
+header strong { letter-spacing: 0.16em; }
 h1 { margin: 0 0 1rem; font-size: clamp(1.375rem, 5vw, 1.625rem); line-height: 1.25; }
 p { margin: 0 0 1rem; color: var(--muted); }
 a { color: var(--accent); }

@@ -54,7 +54,7 @@ TEST(Pages, AssetsOfTheFrontPageAreThere) {
     EXPECT_GT(answer.body.size(), 100u);
     ++count;
   }
-  EXPECT_EQ(count, 5);
+  EXPECT_EQ(count, 4);
 }
 
 TEST(Pages, EverythingElseIsNotFound) {
