@@ -3,9 +3,9 @@
 
     run.py --program build/release/parsec --suite ../shared/conformance dev|database [option…]
 
-  dev        one server, as `./run` starts it: private database, blocks in memory
+  dev        one server, as `./run` starts it: private database, blocks in memory; with a webhook
   database   two servers and one with spontaneous bootstrap on one PostgreSQL, blocks in it; also
-             looks into the database and cuts its connections
+             looks at mails and into the database, and cuts its connections
 
 Further options go to the suite's own run.py (`--only vlobs.`, `--failures`, …). Cases of what is
 not offered yet are listed, with reasons, in not_offered.txt beside this file: they run, but their
@@ -101,7 +101,7 @@ def private_postgresql(directory):
 class Server:
     """`parsec backend run --dev …` on a free port."""
 
-    def __init__(self, program, directory, *options):
+    def __init__(self, program, directory, *options, variables=()):
         port = free_port()
         self.address = f"127.0.0.1:{port}"
         self.log = directory / f"server-{port}.log"
@@ -112,6 +112,7 @@ class Server:
             self.process = subprocess.Popen(
                 [program, "backend", "run", *options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                env={**os.environ, **dict(variables)},
             )
 
     def __enter__(self):
@@ -137,8 +138,11 @@ class Server:
 
 
 def start_dev(program, directory, keep):
-    server = keep(Server(program, directory))
-    return [server], ["--server", server.address, "--slow"]
+    webhook = free_port()
+    server = keep(Server(
+        program, directory, f"--organization-bootstrap-webhook=http://127.0.0.1:{webhook}/hook"
+    ))
+    return [server], ["--server", server.address, "--slow", "--webhook-port", str(webhook)]
 
 
 def start_database(program, directory, keep):
@@ -147,14 +151,19 @@ def start_database(program, directory, keep):
     url = keep(private_postgresql(postgresql))
     subprocess.run([program, "backend", "migrate", "--db", url], check=True)
     common = (f"--db={url}", "--blockstore=POSTGRESQL")
-    first = keep(Server(program, directory, *common))
-    second = keep(Server(program, directory, *common))
+    # Mails become files in the temporary directory, which here is for nothing else.
+    mails = directory / "mails"
+    mails.mkdir()
+    first, second = (
+        keep(Server(program, directory, *common, variables={"TMPDIR": str(mails)})) for _ in "12"
+    )
     spontaneous = keep(
         Server(program, directory, *common, "--spontaneous-organization-bootstrap")
     )
     return [first, second, spontaneous], [
         "--server", first.address, "--second-server", second.address,
         "--spontaneous-server", spontaneous.address, "--db", url, "--chaos",
+        "--mail-dir", str(mails),
     ]
 
 
