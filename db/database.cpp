@@ -59,6 +59,12 @@ std::expected<void, std::string> prepare_schema(Connection& connection, const Se
     const MigrationResult& last = report.migrations.back();
     return Failure(fmt::format("Migration {} failed: {}", last.name, last.message));
   }
+  const auto read_only = connection.execute("SHOW transaction_read_only");
+  if (read_only && field(*read_only, 0, 0) == "on") {
+    return Failure("The database " + settings.target.description() +
+                   " takes no writes (it is a replica, or default_transaction_read_only is set): "
+                   "name the server that does, or all of them as hosts of one URL");
+  }
   const auto number = schema_number(connection);
   if (!number) return Failure(number.error());
   if (auto refusal = schema_refusal(*number, settings.allow_newer_schema); !refusal.empty()) {

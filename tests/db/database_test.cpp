@@ -246,6 +246,23 @@ TEST(Start, SaysWhatIsWrong) {
   EXPECT_THAT(started.error(), HasSubstr("at least 2"));
 }
 
+TEST(Start, RefusesADatabaseThatTakesNoWrites) {
+  const std::string conninfo = database_with_log();
+  {
+    auto admin = open_connection(conninfo);
+    run_sql(admin, "ALTER DATABASE " + run_sql(admin, "SELECT current_database()") +
+                       " SET default_transaction_read_only = on");
+  }
+  RecordingSink sink;
+  for (const auto& [attributes, why] :
+       {std::pair{"", "session is read-only"},
+        std::pair{" target_session_attrs=any", "takes no writes"}}) {
+    const auto refused = Database::start(test_settings(conninfo + attributes), sink);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error(), HasSubstr(why));
+  }
+}
+
 TEST(Start, RefusesANewerSchemaUnlessTold) {
   const std::string conninfo = database_with_log();
   auto admin = open_connection(conninfo);
