@@ -333,5 +333,26 @@ TEST_F(FunctionsRealm, SumsStayRightBeyondWhatIsKnown) {
   EXPECT_EQ((std::array<std::int64_t, 2>{1400, 309 + 999 + 990}), stats(realm_id));
 }
 
+// A server that does not lock draws the block's _id before its transaction has a number.
+TEST_F(FunctionsRealm, ABlockOfAnotherServerThatCommitsLateIsInTheSum) {
+  const auto realm_id = world.create_realm();
+  for (int number = 0; number < 100; ++number) create_block(realm_id, 1);
+  Sql other;
+  const auto drawn = other.run("SELECT nextval('public.block__id_seq')");
+  create_block(realm_id, 1);  // a higher _id and a lower transaction number
+  other.run("BEGIN; SELECT pg_current_xact_id()");
+  for (int number = 0; number < 200; ++number) create_block(realm_id, 1);
+  other.run(
+      "INSERT INTO public.block (_id, organization, block_id, realm, author, size, created_on)"
+      " SELECT " +
+      drawn +
+      ", organization, gen_random_uuid(), realm, author, 10000, now() FROM public.block"
+      " WHERE realm = " +
+      world.realm_key(realm_id) + " LIMIT 1; COMMIT");
+  EXPECT_EQ(10'301, stats(realm_id)[0]);
+  for (int number = 0; number < 200; ++number) create_block(realm_id, 1);
+  EXPECT_EQ(10'501, stats(realm_id)[0]);
+}
+
 }  // namespace
 }  // namespace parsec::testing

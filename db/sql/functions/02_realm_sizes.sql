@@ -8,7 +8,9 @@
 -- is part of the remainder, which is always summed anew. But a beginning must never get another
 -- member later. For the update log that follows from its unique, gapless index. For blocks in the
 -- order of _id it does not: a server that does not lock may commit a lower _id after a higher one.
--- So what is known of them ends at rows older than every transaction still running.
+-- So what is known of them ends at rows older than every transaction still running; and 128 before
+-- the last of those, because an INSERT draws its _id a moment before its transaction has the number
+-- by which it is older or younger.
 --
 -- `generation` is the table's file: another one after TRUNCATE, so that what was known about an
 -- emptied table never meets equal keys of the rows that came after. No foreign key leads to the
@@ -89,21 +91,24 @@ AS $$
   SELECT realm_blocks_size_advance.realm, pg_relation_filenode('public.block'),
     max(more._id), min(more.known) + sum(more.size)
   FROM (
-    SELECT further._id, further.size, further.known,
-      bool_and(parsec_ext.is_settled(further.xmin)) OVER (ORDER BY further._id) AS settled
+    SELECT checked.*, max(checked._id) FILTER (WHERE checked.settled) OVER () AS last_settled
     FROM (
-      SELECT block._id, block.size, block.xmin, COALESCE(known.size, 0) AS known
-      FROM (SELECT) AS always
-      LEFT JOIN parsec_ext.realm_blocks_size AS known
-        ON known.realm = realm_blocks_size_advance.realm
-        AND known.generation = pg_relation_filenode('public.block')
-      JOIN public.block AS block
-        ON block.realm = realm_blocks_size_advance.realm AND block._id > COALESCE(known.block, 0)
-      ORDER BY block._id
-      LIMIT 1024
-    ) AS further
+      SELECT further._id, further.size, further.known,
+        bool_and(parsec_ext.is_settled(further.xmin)) OVER (ORDER BY further._id) AS settled
+      FROM (
+        SELECT block._id, block.size, block.xmin, COALESCE(known.size, 0) AS known
+        FROM (SELECT) AS always
+        LEFT JOIN parsec_ext.realm_blocks_size AS known
+          ON known.realm = realm_blocks_size_advance.realm
+          AND known.generation = pg_relation_filenode('public.block')
+        JOIN public.block AS block
+          ON block.realm = realm_blocks_size_advance.realm AND block._id > COALESCE(known.block, 0)
+        ORDER BY block._id
+        LIMIT 1024
+      ) AS further
+    ) AS checked
   ) AS more
-  WHERE more.settled
+  WHERE more._id <= more.last_settled - 128
   HAVING count(*) > 0
   ON CONFLICT (realm) DO UPDATE
     SET generation = excluded.generation, block = excluded.block, size = excluded.size
