@@ -61,8 +61,8 @@ constexpr Wording device_wording{
     .third = "Keep your present device at hand",
     .third_detail =
         "Start the greeting there. Each of the two devices shows a short code\n"
-        "that you enter on the other one: so you know that nobody stands\n"
-        "between them.",
+        "that you find again on the other one: so you know that nobody\n"
+        "stands between them.",
     .caution =
         "The link is meant for you alone, please do not pass it on. If you did not\n"
         "ask for a new device, do not open it, and tell an administrator of your\n"

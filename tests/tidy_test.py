@@ -16,7 +16,7 @@ LAYERS = {
     "app": ["app", "protocol", "db", "engine"],
 }
 # Libraries that must not be seen from above their layer.
-HIDDEN = {"engine": ["libpq"], "protocol": ["liburing", "libpq", "sys/socket"]}
+HIDDEN = {"engine": ["libpq"], "protocol": ["liburing", "libpq", "sys/socket", "curl/"]}
 
 # Files without a test of their own, and where they are tested instead.
 TESTED_ELSEWHERE = {

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
+#include <random>
 #include <string>
 #include <string_view>
 
@@ -163,6 +165,67 @@ TEST(InvitationMail, ValuesAreEscapedForWhereTheyStand) {
               std::ranges::count(head(composed(invitation())), ':'))
         << head(message);
   }
+}
+
+/// A text of pieces that have a meaning somewhere: in headers, SMTP, MIME, HTML, Unicode.
+std::string nasty_text(std::mt19937& random) {
+  const std::string pieces[] = {"a",        "é",
+                                "日",       " ",
+                                "\r\n",     "\n",
+                                "\r",       ".",
+                                "<",        ">",
+                                "\"",       "'",
+                                "&",        ",",
+                                ";",        ":",
+                                "@",        "(",
+                                ")",        "\\",
+                                "=?",       "?=",
+                                "=",        "--=_1d",
+                                "{{",       "}}",
+                                "\x01",     "\t",
+                                "Bcc: x@y", "\xFF",
+                                "\u202E",   "\u2028",
+                                "😀",        "[",
+                                "]",        "%0d",
+                                "</bdi>",   "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"};
+  std::string text;
+  const auto count = random() % 20;
+  for (std::size_t i = 0; i < count; ++i) text += pieces[random() % std::size(pieces)];
+  return text;
+}
+
+TEST(InvitationMail, KeepsItsShapeWhateverNamesHold) {
+  std::mt19937 random{7};
+  std::size_t sent = 0;
+  for (int i = 0; i < 5000; ++i) {
+    auto mail = invitation();
+    mail.greeter->label = nasty_text(random);
+    if (i % 2 == 0) mail.recipient = nasty_text(random) + "@example.com";
+    const auto message = compose(mail, origin, some_time, "1d");
+    if (!message) continue;
+    ++sent;
+    std::string names;
+    std::string_view rest = message->content;
+    bool in_head = true;
+    while (!rest.empty()) {
+      const auto line = rest.substr(0, rest.find("\r\n"));
+      ASSERT_NE(line.size(), rest.size()) << "the last line has no end";
+      ASSERT_EQ(line.find_first_of("\r\n"), line.npos);
+      ASSERT_LE(line.size(), 998u);
+      rest.remove_prefix(line.size() + 2);
+      in_head = in_head && !line.empty();
+      if (in_head && line.front() != ' ')
+        names += std::string{line.substr(0, line.find(':'))} + ",";
+    }
+    ASSERT_EQ(names,
+              "Date,Message-ID,From,To,Reply-To,Subject,Auto-Submitted,MIME-Version,Content-Type,");
+    ASSERT_EQ(message->recipient.find_first_of("\r\n"), std::string::npos);
+    if (!message->recipient.starts_with('"')) {
+      ASSERT_EQ(message->recipient.find_first_of(" <>,;:()[]\\\""), std::string::npos);
+      ASSERT_EQ(std::ranges::count(message->recipient, '@'), 1);
+    }
+  }
+  EXPECT_GT(sent, 2500u);
 }
 
 TEST(InvitationMail, IsMadeOfShortAsciiLines) {
