@@ -80,7 +80,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, FunctionsApiv1Invitation,
                                                 "zoe", "bob"},
                                            Kind{Invited::device, "device", "device_invitation",
                                                 "device_id", "alice@new", "alice@dev"}),
-                         [](const auto& info) { return std::string{info.param.name}; });
+                         [](const auto& one) { return std::string{one.param.name}; });
 
 TEST_P(FunctionsApiv1Invitation, OnePerIdTheLastCounts) {
   EXPECT_EQ("ok", world.sql.status(invite_by("alice")));
