@@ -38,6 +38,7 @@ protocol::Settings protocol_settings(const Configuration& configuration) {
   if (configuration.debug) settings.server_name = "parsec/" + std::string{version};
   settings.head_timeout = configuration.head_timeout;
   settings.handshake_timeout = configuration.handshake_timeout;
+  settings.claim_timeout = configuration.claim_timeout;
   settings.max_message_bytes = configuration.max_message_bytes;
   settings.max_waiting_events = configuration.max_waiting_events;
   settings.output_high_water = engine::Limits{}.output_high_water;

@@ -196,6 +196,7 @@ void read_capacity(OptionReader& read, Configuration& configuration) {
   configuration.max_waiting_events = read.count("--max-waiting-events", 1, 1 << 20);
   configuration.head_timeout = read.seconds("--head-timeout");
   configuration.handshake_timeout = read.seconds("--handshake-timeout");
+  configuration.claim_timeout = read.seconds("--claim-timeout");
   configuration.shutdown_timeout = read.seconds("--shutdown-timeout");
 }
 

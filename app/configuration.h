@@ -75,6 +75,7 @@ struct Configuration {
   std::size_t max_waiting_events = 0;
   std::chrono::milliseconds head_timeout{};
   std::chrono::milliseconds handshake_timeout{};
+  std::chrono::milliseconds claim_timeout{};
   std::chrono::milliseconds shutdown_timeout{};
 
   /// values: what was given on the command line and in the environment.

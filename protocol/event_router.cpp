@@ -1,6 +1,5 @@
 #include "protocol/event_router.h"
 
-#include <algorithm>
 #include <cassert>
 #include <type_traits>
 #include <variant>
@@ -39,6 +38,7 @@ void EventRouter::detach(Session& session) {
     if (subscription->state == Subscription::State::loading) hear_by_membership(session);
     for (const auto& realm_id : subscription->realms) leave(session, realm_id);
   }
+  if (session.topic() != nullptr) stop_listening(session);
   if (organization.sessions.empty()) organizations_.erase(found);
 }
 
@@ -60,6 +60,17 @@ void EventRouter::leave(Session& session, const Uuid& realm_id) {
   if (realm == realms.end()) return;
   realm->second.remove(session);
   if (realm->second.empty()) realms.erase(realm);
+}
+
+void EventRouter::listen(Session& session) {
+  find(session.organization_id())->subjects[session.topic()->subject].add(session);
+}
+
+void EventRouter::stop_listening(Session& session) {
+  auto& subjects = find(session.organization_id())->subjects;
+  const auto subject = subjects.find(session.topic()->subject);
+  subject->second.remove(session);
+  if (subject->second.empty()) subjects.erase(subject);
 }
 
 void EventRouter::route(const EventPointer& event) {
@@ -86,6 +97,13 @@ void EventRouter::route(const EventPointer& event) {
           route_to_users(*organization, content.user, event);
         } else if constexpr (std::is_same_v<Content, UserRevoked>) {
           route_to_users(*organization, content.user_id, event);
+        } else if constexpr (std::is_same_v<Content, UserCreated>) {
+          route_to_listeners(*organization, content.user_id, event);
+        } else if constexpr (std::is_same_v<Content, DeviceCreated>) {
+          route_to_listeners(*organization, content.device_id, event);
+        } else if constexpr (std::is_same_v<Content, Claimed> ||
+                             std::is_same_v<Content, InvitationCancelled>) {
+          route_to_listeners(*organization, content.invited_id, event);
         } else {
           static_assert(std::is_same_v<Content, RealmVlobsUpdated> ||
                         std::is_same_v<Content, RealmMaintenance>);
@@ -95,14 +113,12 @@ void EventRouter::route(const EventPointer& event) {
       event->event().content);
 }
 
-void EventRouter::end_subscribed() {
-  Sessions audience;
-  for (auto& [id, organization] : organizations_) {
-    std::copy_if(organization.sessions.begin(), organization.sessions.end(),
-                 std::back_inserter(audience),
-                 [](const Session* session) { return session->subscribed(); });
+void EventRouter::route_gap() {
+  Sessions all;
+  for (const auto& [id, organization] : organizations_) {
+    all.insert(all.end(), organization.sessions.begin(), organization.sessions.end());
   }
-  for (auto* session : audience) session->end(CloseCode::normal);
+  for (auto* session : all) session->on_gap();
 }
 
 EventRouter::Organization* EventRouter::find(std::string_view organization_id) {
@@ -131,6 +147,13 @@ void EventRouter::route_to_members(Organization& organization, const Uuid& realm
   const auto realm = organization.realms.find(realm_id);
   if (realm == organization.realms.end()) return;
   for_each(realm->second.members(), [&](Session& session) { session.on_event(event); });
+}
+
+void EventRouter::route_to_listeners(Organization& organization, std::string_view subject,
+                                     const EventPointer& event) {
+  const auto listeners = organization.subjects.find(subject);
+  if (listeners == organization.subjects.end()) return;
+  for_each(listeners->second.members(), [&](Session& session) { session.on_news(event); });
 }
 
 }  // namespace parsec::protocol

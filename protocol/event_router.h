@@ -33,11 +33,15 @@ class EventRouter {
   void join(Session& session, const Uuid& realm_id);
   void leave(Session& session, const Uuid& realm_id);
 
+  /// The session hears what comes about its topic(), until then.
+  void listen(Session& session);
+  void stop_listening(Session& session);
+
   /// Hands the event to its audience.
   void route(const EventPointer& event);
 
-  /// Ends every session that had subscribed, or is subscribing: events may have been missed.
-  void end_subscribed();
+  /// Events may have been missed: tells every session.
+  void route_gap();
 
   std::size_t sessions() const { return sessions_; }
 
@@ -54,6 +58,7 @@ class EventRouter {
     Audience<Session> loading;
     std::unordered_map<std::string, Audience<Session>, Hash, std::equal_to<>> users;
     std::unordered_map<Uuid, Audience<Session>> realms;
+    std::unordered_map<std::string, Audience<Session>, Hash, std::equal_to<>> subjects;
   };
   using Organizations = std::unordered_map<std::string, Organization, Hash, std::equal_to<>>;
 
@@ -66,6 +71,9 @@ class EventRouter {
                       const EventPointer& event);
   void route_to_members(Organization& organization, const Uuid& realm_id,
                         const EventPointer& event);
+
+  void route_to_listeners(Organization& organization, std::string_view subject,
+                          const EventPointer& event);
 
   Organizations organizations_;
   Sessions scratch_;  // the audience being served: its members may change the original

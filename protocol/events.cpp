@@ -1,5 +1,6 @@
 #include "protocol/events.h"
 
+#include <cassert>
 #include <span>
 #include <type_traits>
 
@@ -23,6 +24,11 @@ class NotificationFields {
   std::int64_t integer(std::string_view name) {
     const auto value = find(name, msgpack::Kind::integer);
     return value ? value->integer() : 0;
+  }
+  std::vector<std::byte> bytes(std::string_view name) {
+    const auto value = find(name, msgpack::Kind::bin);
+    if (!value) return {};
+    return {value->bin().begin(), value->bin().end()};
   }
   Uuid uuid(std::string_view name) {
     const auto value = find(name, msgpack::Kind::uuid);
@@ -67,6 +73,19 @@ Event::Content read_maintenance(NotificationFields& fields, bool started) {
                           .started = started};
 }
 
+template <const char* id>
+Event::Content read_claim(NotificationFields& fields) {
+  return Claimed{.invited_id = fields.text(id), .encrypted_claim = fields.bytes("encrypted_claim")};
+}
+
+template <const char* id>
+Event::Content read_cancellation(NotificationFields& fields) {
+  return InvitationCancelled{.invited_id = fields.text(id)};
+}
+
+constexpr char user_id[] = "user_id";
+constexpr char device_id[] = "device_id";
+
 // In the order of the table of 6-events.md §6.2.
 constexpr SignalSpec signals[] = {
     {"pinged",
@@ -105,16 +124,27 @@ constexpr SignalSpec signals[] = {
      [](NotificationFields& fields) { return read_maintenance(fields, true); }},
     {"realm.maintenance_finished",
      [](NotificationFields& fields) { return read_maintenance(fields, false); }},
-    {"user.created", nullptr},
+    {"user.created",
+     [](NotificationFields& fields) -> Event::Content {
+       return UserCreated{.user_id = fields.text("user_id"),
+                          .user_certificate = fields.bytes("user_certificate"),
+                          .first_device_id = fields.text("first_device_id"),
+                          .first_device_certificate = fields.bytes("first_device_certificate")};
+     }},
     {"user.revoked",
      [](NotificationFields& fields) -> Event::Content {
        return UserRevoked{.user_id = fields.text("user_id")};
      }},
-    {"user.claimed", nullptr},
-    {"user.invitation.cancelled", nullptr},
-    {"device.created", nullptr},
-    {"device.claimed", nullptr},
-    {"device.invitation.cancelled", nullptr},
+    {"user.claimed", read_claim<user_id>},
+    {"user.invitation.cancelled", read_cancellation<user_id>},
+    {"device.created",
+     [](NotificationFields& fields) -> Event::Content {
+       return DeviceCreated{.device_id = fields.text("device_id"),
+                            .device_certificate = fields.bytes("device_certificate"),
+                            .encrypted_answer = fields.bytes("encrypted_answer")};
+     }},
+    {"device.claimed", read_claim<device_id>},
+    {"device.invitation.cancelled", read_cancellation<device_id>},
     {"organization.expired",
      [](NotificationFields&) -> Event::Content { return OrganizationExpired{}; }},
 };
@@ -187,12 +217,24 @@ struct ReplyWriter {
     reply.key("realm_id").uuid(content.realm_id);
     reply.key("encryption_revision").integer(content.encryption_revision);
   }
-  // These end connections; no client is told of them.
-  void operator()(const UserRevoked&) {}
-  void operator()(const OrganizationExpired&) {}
+  // No client is told of the others.
+  template <typename Internal>
+  void operator()(const Internal& content) {
+    assert(!is_told_to_clients(content));
+    static_cast<void>(content);
+  }
 };
 
 }  // namespace
+
+bool is_told_to_clients(const Event::Content& content) {
+  return std::holds_alternative<Pinged>(content) ||
+         std::holds_alternative<MessageReceived>(content) ||
+         std::holds_alternative<InviteStatusChanged>(content) ||
+         std::holds_alternative<RealmRolesUpdated>(content) ||
+         std::holds_alternative<RealmVlobsUpdated>(content) ||
+         std::holds_alternative<RealmMaintenance>(content);
+}
 
 Bytes SharedEvent::reply_message() const {
   if (reply_.empty()) std::visit(ReplyWriter{reply_}, event_.content);

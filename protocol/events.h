@@ -4,6 +4,7 @@
 // there it is shared by the sessions that wait for it, counted without atomics.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "db/types.h"
 #include "engine/output_buffer.h"
@@ -54,15 +56,39 @@ struct RealmMaintenance {
 struct UserRevoked {
   std::string user_id;
 };
+struct UserCreated {
+  std::string user_id;
+  std::vector<std::byte> user_certificate;  // both empty: too large for a notification
+  std::string first_device_id;
+  std::vector<std::byte> first_device_certificate;
+};
+struct DeviceCreated {
+  std::string device_id;
+  std::vector<std::byte> device_certificate;  // empty: this and the answer are too large
+  std::vector<std::byte> encrypted_answer;
+};
+/// user.claimed or device.claimed.
+struct Claimed {
+  std::string invited_id;
+  std::vector<std::byte> encrypted_claim;  // empty: it may be too large
+};
+/// user.invitation.cancelled or device.invitation.cancelled.
+struct InvitationCancelled {
+  std::string invited_id;
+};
 struct OrganizationExpired {};
 
 struct Event {
   using Content =
       std::variant<Pinged, MessageReceived, InviteStatusChanged, RealmRolesUpdated,
-                   RealmVlobsUpdated, RealmMaintenance, UserRevoked, OrganizationExpired>;
+                   RealmVlobsUpdated, RealmMaintenance, UserRevoked, OrganizationExpired,
+                   UserCreated, DeviceCreated, Claimed, InvitationCancelled>;
   std::string organization_id;
   Content content;
 };
+
+/// Whether events_listen gives it (6-events.md §6.1); the others are between servers.
+bool is_told_to_clients(const Event::Content& content);
 
 /// Reads a notification's payload (base64 of msgpack). nullopt: well-formed, of a known name, and
 /// nobody here listens to it (yet). Error: why it is to be ignored; unknown further fields are no

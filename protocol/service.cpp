@@ -121,7 +121,7 @@ bool Service::drain_events() {
         break;
       case InboxItem::Kind::gap:
         log::warn("notifications may have been missed: closing the subscribed connections");
-        router_.end_subscribed();
+        router_.route_gap();
         break;
     }
   }

@@ -135,7 +135,7 @@ void Session::on_message(std::span<std::byte> message, bool is_text) {
 }
 
 void Session::cancel_long_poll() {
-  if (awaiting_ != Awaiting::event) return;
+  if (!idles() || !spec_->long_poll) return;
   log::info("connection {:x}: {} cancelled by the next request", connection_.packed(), spec_->name);
   command_.reset();
   after_command();
@@ -237,6 +237,7 @@ void Session::continue_command() {
 }
 
 void Session::after_command() {
+  stop_listening();
   awaiting_ = Awaiting::nothing;
   spec_ = nullptr;
   release_results();
@@ -273,6 +274,7 @@ void Session::on_drained() {
 }
 
 void Session::on_deadline() {
+  if (awaiting_ == Awaiting::news) return on_news_deadline();
   log::info("connection {:x}: too slow ({})", connection_.packed(),
             phase_ == Phase::http ? "request head" : "handshake");
   if (phase_ == Phase::http)
@@ -280,10 +282,10 @@ void Session::on_deadline() {
   end(CloseCode::normal);
 }
 
-/// The command under way is answered first, unless it waits for an event: it may have its effect
-/// already. What waits behind it is not begun.
+/// The command under way is answered first, unless it waits for what others do: it may have its
+/// effect already. What waits behind it is not begun.
 void Session::on_shutdown() {
-  const bool finishes = awaiting_ != Awaiting::nothing && awaiting_ != Awaiting::event;
+  const bool finishes = awaiting_ != Awaiting::nothing && !idles();
   if (!finishes) end(CloseCode::normal);
 }
 

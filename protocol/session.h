@@ -4,10 +4,11 @@
 //
 // Shard thread only. Created by the Service when a connection opens, destroyed when it closed.
 // Commands (protocol/commands/) see the part "For commands"; protocol/handshake.cpp that for it.
-// session_http.cpp holds the head, session.cpp frames and requests, session_wait.cpp what a command
-// may wait for.
+// session_http.cpp holds the head, session.cpp frames and requests, session_wait.cpp and
+// session_listening.cpp what a command may wait for.
 #pragma once
 
+#include <chrono>
 #include <coroutine>
 #include <cstdint>
 #include <memory>
@@ -26,6 +27,7 @@
 #include "protocol/events.h"
 #include "protocol/fields.h"
 #include "protocol/identifiers.h"
+#include "protocol/news.h"
 #include "protocol/reply.h"
 #include "protocol/subscription.h"
 #include "protocol/websocket.h"
@@ -101,7 +103,13 @@ class Session {
   void on_event(const EventPointer& event);
   /// Any event of the organization, while the subscription is loading.
   void on_event_while_loading(const EventPointer& event);
+  /// An event about the subject that the session listens to.
+  void on_news(const EventPointer& event);
+  /// Events may have been missed.
+  void on_gap();
   bool subscribed() const { return subscription_ != nullptr; }
+  /// What the command under way listens to; null: nothing.
+  const Topic* topic() const { return listening_ ? &listening_->topic : nullptr; }
   const Subscription* subscription() const { return subscription_.get(); }
   std::uint32_t router_position = 0;  // in the router's list of the organization's sessions
 
@@ -166,6 +174,31 @@ class Session {
   };
   Subscribing subscribe(db::Request& call) { return {*this, call}; }
 
+  /// `session.listen(topic<UserCreated>("bob")); co_await session.catch_up(); …;
+  /// News news = co_await session.news(timeout);` From listen() on, until the command ends, the
+  /// first such event is kept. One topic for a command. catch_up() forgets what had committed
+  /// before it; so what a command does afterwards, and its peers' answers to that, is all it hears.
+  void listen(Topic topic);
+  struct CatchingUp {
+    Session& session;
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<>) { session.start_catching_up(); }
+    void await_resume() const {}
+  };
+  CatchingUp catch_up() { return {*this}; }
+  /// The next request destroys a long-poll command there; others it waits for. Without timeout:
+  /// as long as it takes.
+  struct AwaitingNews {
+    Session& session;
+    std::optional<std::chrono::milliseconds> timeout;
+    bool await_ready() const { return session.has_news(); }
+    void await_suspend(std::coroutine_handle<>) { session.wait_for_news(timeout); }
+    News await_resume() const { return session.take_news(); }
+  };
+  AwaitingNews news(std::optional<std::chrono::milliseconds> timeout = {}) {
+    return {*this, timeout};
+  }
+
   /// `db::BlockJob* job = co_await session.run_block_job(job);` A job of service().blocks(),
   /// executed. The session keeps and releases it.
   struct BlockAccess {
@@ -211,7 +244,15 @@ class Session {
   /// Where a connection is in its life; only forward, except back from http to http (keep-alive).
   enum class Phase : std::uint8_t { http, handshake, commands, closing };
   /// What the command under way waits for; one thing at a time.
-  enum class Awaiting : std::uint8_t { nothing, database, event, subscription, blocks };
+  enum class Awaiting : std::uint8_t {
+    nothing,
+    database,
+    event,
+    subscription,
+    fence,
+    news,
+    blocks,
+  };
 
   /// State that only the beginning of a connection needs.
   struct Opening {
@@ -254,6 +295,8 @@ class Session {
   void run_command(Command command, const CommandSpec* spec);
   void resume_command();
   void continue_command();
+  /// True: the command waits for nothing that it caused itself.
+  bool idles() const { return awaiting_ == Awaiting::event || awaiting_ == Awaiting::news; }
   void cancel_long_poll();
   void after_command();
   void serve_waiting();
@@ -275,6 +318,16 @@ class Session {
   void start_block_job(db::BlockJob& job);
   void release_results();
 
+  // Listening (session_listening.cpp)
+  void stop_listening();
+  void start_catching_up();
+  void finish_catching_up();
+  bool has_news() const;
+  void wait_for_news(std::optional<std::chrono::milliseconds> timeout);
+  News take_news();
+  void end_wait_for_news();
+  void on_news_deadline();
+
   Service& service_;
   const engine::ConnectionId connection_;
   Phase phase_ = Phase::http;
@@ -293,6 +346,7 @@ class Session {
   std::unique_ptr<Opening> opening_;
   std::unique_ptr<Inbound> inbound_;
   std::unique_ptr<Subscription> subscription_;
+  std::unique_ptr<Listening> listening_;
   websocket::FrameReader frames_;
   Identity identity_;
 };

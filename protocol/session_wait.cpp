@@ -141,6 +141,7 @@ void Session::on_event(const EventPointer& event) {
 }
 
 void Session::on_event_while_loading(const EventPointer& event) {
+  if (!is_told_to_clients(event->event().content)) return;
   auto& heard = subscription_->heard_while_loading;
   if (heard.size() >= service_.settings().max_waiting_events * 8) return end(CloseCode::normal);
   heard.push_back(event);
@@ -214,8 +215,10 @@ void Session::start_subscription(db::Request& call) {
 }
 
 void Session::on_fence(bool kept) {
-  if (awaiting_ != Awaiting::subscription || subscription_->fenced) return;
+  const bool loading = awaiting_ == Awaiting::subscription && !subscription_->fenced;
+  if (!loading && awaiting_ != Awaiting::fence) return;
   if (!kept) return end(CloseCode::internal_error);
+  if (!loading) return finish_catching_up();
   subscription_->fenced = true;
   subscription_->heard_before_fence = subscription_->heard_while_loading.size();
   finish_subscription_if_loaded();

@@ -34,6 +34,8 @@ struct Settings {
   /// Requests that wait behind the one under way; beyond, reading pauses until they are served.
   std::size_t max_waiting_bytes = 256 * 1024;
   std::size_t max_waiting_requests = 128;
+  /// How long API v1 waits for the other side of an invitation (7-apiv1.md §7.3).
+  std::chrono::milliseconds claim_timeout{300'000};
   /// While more reply bytes than this wait for a client, its next request waits too. Must equal
   /// engine::Limits::output_high_water.
   std::size_t output_high_water = 256 * 1024;

@@ -48,6 +48,15 @@ Command device_create(Session& session, Fields fields);
 Command user_find(Session& session, Fields fields);
 Command user_create_v1(Session& session, Fields fields);
 Command device_create_v1(Session& session, Fields fields);
+// apiv1_invitations.cpp
+Command user_invite(Session& session, Fields fields);
+Command user_cancel_invitation(Session& session, Fields fields);
+Command user_get_invitation_creator(Session& session, Fields fields);
+Command user_claim(Session& session, Fields fields);
+Command device_invite(Session& session, Fields fields);
+Command device_cancel_invitation(Session& session, Fields fields);
+Command device_get_invitation_creator(Session& session, Fields fields);
+Command device_claim(Session& session, Fields fields);
 // realms.cpp
 Command realm_create(Session& session, Fields fields);
 Command realm_status(Session& session, Fields fields);

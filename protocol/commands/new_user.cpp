@@ -98,8 +98,8 @@ std::vector<std::byte> user_created(std::string_view organization_id,
   return write_user_created(organization_id, user, false);
 }
 
-DeviceCreated device_created(std::string_view organization_id, std::string_view device_id,
-                             Bytes device_certificate, Bytes encrypted_answer) {
+DeviceCreatedEvent device_created(std::string_view organization_id, std::string_view device_id,
+                                  Bytes device_certificate, Bytes encrypted_answer) {
   auto event =
       write_device_created(organization_id, device_id, device_certificate, encrypted_answer);
   if (event.size() <= Notification::max_bytes) return {std::move(event), true};

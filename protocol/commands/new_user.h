@@ -42,12 +42,12 @@ std::vector<std::byte> user_created(std::string_view organization_id,
 /// Notification device.created, likewise. What the event has no room for is the certificate and
 /// the answer, both empty then; the answer has no column of its own: see large_answer of
 /// db::functions::device_create.
-struct DeviceCreated {
+struct DeviceCreatedEvent {
   std::vector<std::byte> notification;
   bool is_whole;
 };
-DeviceCreated device_created(std::string_view organization_id, std::string_view device_id,
-                             Bytes device_certificate, Bytes encrypted_answer);
+DeviceCreatedEvent device_created(std::string_view organization_id, std::string_view device_id,
+                                  Bytes device_certificate, Bytes encrypted_answer);
 
 /// Replies like "User `bob` is not admin".
 void reply_not_admin(Session& session);

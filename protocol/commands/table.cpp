@@ -43,6 +43,10 @@ constexpr std::array v1_forms = std::to_array<CommandSpec>({
     {"user_create", user_create_v1},
     {"device_create", device_create_v1},
     {"user_find", user_find},
+    {"user_invite", user_invite, true},
+    {"user_cancel_invitation", user_cancel_invitation},
+    {"device_invite", device_invite, true},
+    {"device_cancel_invitation", device_cancel_invitation},
 });
 
 constexpr std::array invited_commands = std::to_array<CommandSpec>({
@@ -52,6 +56,10 @@ constexpr std::array invited_commands = std::to_array<CommandSpec>({
 constexpr std::array anonymous_commands = std::to_array<CommandSpec>({
     {"ping", quiet_ping},
     {"organization_bootstrap", organization_bootstrap},
+    {"user_get_invitation_creator", user_get_invitation_creator},
+    {"user_claim", user_claim, true},
+    {"device_get_invitation_creator", device_get_invitation_creator},
+    {"device_claim", device_claim, true},
 });
 
 constexpr std::array administration_commands = std::to_array<CommandSpec>({
@@ -64,7 +72,8 @@ constexpr std::array administration_commands = std::to_array<CommandSpec>({
 
 /// API v2's commands with the forms of API v1 in their place.
 constexpr auto authenticated_v1_commands = [] {
-  std::array<CommandSpec, authenticated_commands.size() + 1> all{};
+  constexpr std::size_t of_v1_alone = 5;
+  std::array<CommandSpec, authenticated_commands.size() + of_v1_alone> all{};
   auto end = std::copy(authenticated_commands.begin(), authenticated_commands.end(), all.begin());
   for (const auto& form : v1_forms) {
     const auto same = std::find_if(all.begin(), end,

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "db/functions/user.h"
+#include "protocol/commands/certificate_lists.h"
 #include "protocol/commands/commands.h"
 #include "protocol/commands/new_user.h"
 #include "protocol/commands/user_creation.h"
@@ -13,25 +14,6 @@ namespace parsec::protocol::commands {
 namespace {
 
 using UserRows = db::functions::UserGetColumns;
-
-/// The certificates of one of the lists of a user_get, as a msgpack array.
-void write_list(msgpack::Writer& writer, const db::Rows& rows, std::string_view list) {
-  std::uint32_t count = 0;
-  for (int row = 1; row < rows.count(); ++row) count += rows.text(row, UserRows::list) == list;
-  writer.array(count);
-  for (int row = 1; row < rows.count(); ++row) {
-    if (rows.text(row, UserRows::list) != list) continue;
-    writer.bin(rows.bytes(row, UserRows::certificate));
-  }
-}
-
-std::size_t size_of_lists(const db::Rows& rows) {
-  std::size_t size = 0;
-  for (int row = 1; row < rows.count(); ++row) {
-    size += 5 + rows.bytes(row, UserRows::certificate).size();  // 5: head of the longest bin
-  }
-  return size;
-}
 
 }  // namespace
 
@@ -53,10 +35,7 @@ Command user_get(Session& session, Fields fields) {
     revoked.bin(rows.bytes(0, UserRows::revoked_user_certificate));
   }
   write_list(reply.key("device_certificates"), rows, "own");
-  reply.key("trustchain").map(3);
-  for (const auto* list : {"devices", "users", "revoked_users"}) {
-    write_list(reply.key(list), rows, list);
-  }
+  write_trustchain(reply, rows);
 }
 
 Command human_find(Session& session, Fields fields) {
