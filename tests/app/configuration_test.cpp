@@ -166,6 +166,8 @@ INSTANTIATE_TEST_SUITE_P(
                   "1000ms"},
         OptionRow{"--handshake-timeout", "PARSEC_HANDSHAKE_TIMEOUT", "1.5", SEEN(handshake_timeout),
                   "30000ms", "1500ms"},
+        OptionRow{"--claim-timeout", "PARSEC_CLAIM_TIMEOUT", "2.5", SEEN(claim_timeout), "300000ms",
+                  "2500ms"},
         OptionRow{"--shutdown-timeout", "PARSEC_SHUTDOWN_TIMEOUT", "2", SEEN(shutdown_timeout),
                   "5000ms", "2000ms"}),
     [](const auto& row) {

@@ -89,6 +89,19 @@ engine::ConnectionId ServiceFixture::open_administration() {
   return id;
 }
 
+engine::ConnectionId ServiceFixture::open_anonymous(std::string_view organization_id) {
+  const auto id = open_websocket();
+  send(id, 4, [&](msgpack::Writer& writer) {
+    writer.str("handshake"), writer.str("answer");
+    writer.str("client_api_version"), writer.array(2), writer.integer(1), writer.integer(2);
+    writer.str("type"), writer.str("anonymous");
+    writer.str("organization_id"), writer.str(organization_id);
+  });
+  answer({{text_cell("ok"), bytes_cell(root_key.verify_key()), bool_cell(false)}});
+  take_sent(id);
+  return id;
+}
+
 engine::ConnectionId ServiceFixture::open_device(std::string_view organization_id,
                                                  std::string_view device_id, bool api_v1) {
   const auto id = start_device(organization_id, device_id, api_v1);

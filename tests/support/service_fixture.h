@@ -97,6 +97,8 @@ class ServiceFixture {
   /// Opens, upgrades, and takes the challenge.
   engine::ConnectionId open_websocket();
   engine::ConnectionId open_administration();
+  /// API v1, to an organization that exists.
+  engine::ConnectionId open_anonymous(std::string_view organization_id);
   /// Sends a good answer; the database is not answered yet.
   engine::ConnectionId start_device(std::string_view organization_id, std::string_view device_id,
                                     bool api_v1 = false);
