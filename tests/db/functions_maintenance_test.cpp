@@ -6,7 +6,7 @@
 
 #include "db/functions/maintenance.h"
 #include "db/functions/realm.h"
-#include "tests/db/function_world.h"
+#include "tests/db/function_support.h"
 
 namespace parsec::testing {
 namespace {
@@ -279,6 +279,43 @@ TEST_F(FunctionsMaintenance, RealmsWithTheSameParticipantsTakeTurns) {
   EXPECT_EQ(4, world.sql.number(
                    "SELECT count(*) FROM public.message WHERE index = 2 AND organization = " +
                    world.key()));
+}
+
+// Also by plans that were made while the organization was small.
+TEST_F(FunctionsMaintenance, AStartReadsItsParticipantsOnly) {
+  for (int i = 0; i < 6; ++i) rows_read_at_once(world.sql, start({"alice"}));
+  const auto few = rows_read_at_once(world.sql, start({"alice"}));
+  world.sql.run(
+      "INSERT INTO public.user_ (organization, user_id, user_certificate, created_on,"
+      " redacted_user_certificate) SELECT " +
+      world.key() + ", 'other' || n, 'c', now(), 'c' FROM generate_series(1, 3000) AS n");
+  EXPECT_LE(rows_read_at_once(world.sql, start({"alice"})), few + 20);
+  EXPECT_EQ("ok", world.sql.status(start({"alice"})));
+}
+
+TEST_F(FunctionsMaintenance, ASavedBatchReadsItsVersionsOnly) {
+  const auto vlob_id = world.create_vlob(realm_id);
+  EXPECT_EQ("ok", world.sql.status(start({"alice"})));
+  save({});  // counts the versions
+  const std::vector<Uuid> vlob_ids{vlob_id};
+  const std::vector<std::int64_t> versions{1};
+  const std::vector<Bytes> blobs{as_bytes("new")};
+  const auto save_one = [&](db::Request& call) {
+    vlob_maintenance_save_reencryption_batch(
+        call, world.author("alice"), realm_id, 2,
+        {.vlob_ids = vlob_ids, .versions = versions, .blobs = blobs});
+  };
+  for (int i = 0; i < 6; ++i) rows_read_at_once(world.sql, save_one);
+  const auto few = rows_read_at_once(world.sql, save_one);
+  world.sql.run(
+      "INSERT INTO public.vlob_atom (organization, vlob_encryption_revision, vlob_id, version,"
+      " blob, size, author, created_on) SELECT " +
+      world.key() + ", _id, gen_random_uuid(), 1, 'b', 1, " + world.device_key("alice") +
+      ", now() FROM public.vlob_encryption_revision, generate_series(1, 3000)"
+      " WHERE encryption_revision = 1 AND realm = " +
+      world.realm_key(realm_id));
+  // `done` finds the first that is missing among 3000, whose neighbours it may look at.
+  EXPECT_LE(rows_read_at_once(world.sql, save_one), few + 40);
 }
 
 TEST_F(FunctionsMaintenance, ABatchHoldsWhatFits) {

@@ -202,8 +202,11 @@ BEGIN
       realm_start_reencryption_maintenance.messages,
       realm_start_reencryption_maintenance.message_notifications
     ) AS named (user_id, message, notification)
-    JOIN public.user_ AS u
-      ON u.organization = author.organization AND u.user_id = named.user_id
+    CROSS JOIN LATERAL (
+      -- LIMIT: a lookup per participant, never a join that reads the whole organization.
+      SELECT found._id FROM public.user_ AS found
+      WHERE found.organization = author.organization AND found.user_id = named.user_id LIMIT 1
+    ) AS u
     ORDER BY u._id
   LOOP
     PERFORM parsec_ext.message_send(
@@ -426,10 +429,15 @@ BEGIN
     vlob_maintenance_save_reencryption_batch.versions,
     vlob_maintenance_save_reencryption_batch.blobs
   ) WITH ORDINALITY AS saved (vlob_id, version, blob, number)
-  JOIN public.vlob_atom AS old
-    ON old.vlob_encryption_revision = author.previous
-    AND old.vlob_id = saved.vlob_id
-    AND old.version = saved.version
+  CROSS JOIN LATERAL (
+    -- LIMIT: a lookup per version, never a join that reads the whole realm.
+    SELECT found.organization, found.vlob_id, found.version, found.author, found.created_on
+    FROM public.vlob_atom AS found
+    WHERE found.vlob_encryption_revision = author.previous
+      AND found.vlob_id = saved.vlob_id
+      AND found.version = saved.version
+    LIMIT 1
+  ) AS old
   ORDER BY saved.number
   ON CONFLICT DO NOTHING;
 
