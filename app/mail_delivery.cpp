@@ -1,13 +1,13 @@
 #include "app/mail_delivery.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <string>
 #include <utility>
 
@@ -28,7 +28,8 @@ std::string url_of(const SmtpServer& server) {
          (bare_ipv6 ? "[" + server.host + "]" : server.host) + ":" + std::to_string(server.port);
 }
 
-/// Whether it was written, all of it; else errno tells why not.
+/// Whether it was written, all of it; else errno tells why not. For this user's eyes only: mails
+/// hold tokens.
 bool write_file(const std::filesystem::path& path, std::string_view content) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (file < 0) return false;
@@ -38,13 +39,11 @@ bool write_file(const std::filesystem::path& path, std::string_view content) {
   return written == static_cast<ssize_t>(content.size());
 }
 
-/// For this user's eyes only: mails hold tokens. Empty: errno tells why not.
-std::filesystem::path make_folder() {
+std::filesystem::path new_file_name() {
   std::error_code error;
   auto directory = std::filesystem::temp_directory_path(error);
   if (error) directory = "/tmp";
-  std::string name = (directory / "parsec-mails-XXXXXX").native();
-  return ::mkdtemp(name.data()) == nullptr ? std::filesystem::path{} : std::filesystem::path{name};
+  return directory / ("parsec-mail-" + protocol::unique_id() + ".eml");
 }
 
 }  // namespace
@@ -155,9 +154,8 @@ int MailDelivery::seek(void* self, curl_off_t offset, int origin) {
 bool MailFile::prepare(CURL*) {
   const protocol::MailMessage* mail = message();
   if (mail == nullptr) return false;
-  if (folder_.empty()) folder_ = make_folder();
-  const auto path = folder_ / (protocol::unique_id() + ".eml");
-  if (folder_.empty() || !write_file(path, mail->content)) {
+  const auto path = new_file_name();
+  if (!write_file(path, mail->content)) {
     report_failure(std::string{"no file for it: "} + std::strerror(errno));
     return false;
   }

@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -81,21 +80,15 @@ class MailDelivery final : public InvitationTransfer {
   bool handed_over_ = false;  // the server asked for the message, in this try
 };
 
-/// `MOCKED`: into a file of the folder, and says where on stderr.
+/// `MOCKED`: into a file of its own in the temporary directory, and says where on stderr.
 class MailFile final : public InvitationTransfer {
  public:
-  /// folder outlives it; made with the first mail if it is empty.
-  MailFile(protocol::InvitationMail invitation, const protocol::MailOrigin& origin,
-           std::filesystem::path& folder)
-      : InvitationTransfer(std::move(invitation), origin), folder_(folder) {}
+  using InvitationTransfer::InvitationTransfer;
 
   bool prepare(CURL* handle) override;
   std::optional<std::chrono::milliseconds> ended(CURL*, CURLcode, std::string_view) override {
     return std::nullopt;
   }
-
- private:
-  std::filesystem::path& folder_;
 };
 
 }  // namespace parsec::app

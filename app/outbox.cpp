@@ -33,7 +33,7 @@ void DeliveringOutbox::send_invitation(protocol::InvitationMail mail) {
   if (options_.smtp) {
     mails_.post(std::make_unique<MailDelivery>(std::move(mail), options_.origin, *options_.smtp));
   } else {
-    mails_.post(std::make_unique<MailFile>(std::move(mail), options_.origin, mail_folder_));
+    mails_.post(std::make_unique<MailFile>(std::move(mail), options_.origin));
   }
 }
 

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <chrono>
-#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -38,7 +37,6 @@ class DeliveringOutbox final : public protocol::Outbox {
 
  private:
   const OutboxOptions options_;
-  std::filesystem::path mail_folder_;  // of the mails' courier
   engine::Courier mails_;
   std::optional<engine::Courier> webhooks_;
 };
