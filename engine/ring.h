@@ -86,6 +86,13 @@ concept Ring = requires(R ring, const R& constant, ConnectionId id, Socket socke
   { ring.next(completion) } -> std::same_as<bool>;
   { ring.recycle(buffer) } -> std::same_as<void>;
   { constant.free_buffers() } -> std::same_as<std::uint32_t>;
+
+  // Completions got lost: nobody knows any more what is in flight. Only restart() helps, after
+  // which nothing is, and no completion of before will come. What close() was asked to close is
+  // closed; so is a connection whose accept had not been told yet. As long as a restart fails,
+  // operations cannot be started, and submit_and_wait tries again.
+  { constant.lost_completions() } -> std::same_as<bool>;
+  { ring.restart() } -> std::same_as<void>;
   { constant.now() } -> std::same_as<TimePoint>;
 };
 

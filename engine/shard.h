@@ -8,6 +8,9 @@
 // handler.on_turn -> settle (sends leave, receives are armed, closings go on). on_turn comes after
 // everything that brings bytes: it is where the handler hands on what they caused.
 //
+// A shard whose kernel lost completions ends all its connections and starts over
+// (shard_recovery.h).
+//
 // Everything on the shard's own thread, except ShardControl.
 #pragma once
 
@@ -88,6 +91,10 @@ class Shard final : public ShardCore {
   void expire_deadlines(Handler& handler);
   void deliver_backlogs(Handler& handler);
 
+  // Starting over
+  void start_over(Handler& handler);
+  void forget_connection(std::uint32_t slot);
+
   // Settling
   void settle_all();
   void settle(std::uint32_t slot);
@@ -128,6 +135,7 @@ template <Ring R>
 bool Shard<R>::turn(Handler& handler) {
   wait(handler);
   now_ = ring_.now();
+  if (ring_.lost_completions()) start_over(handler);
   counters_.add(Count::turns);
   busy_ = false;
 
@@ -219,4 +227,5 @@ bool Shard<R>::has_stopped() const {
 }  // namespace parsec::engine
 
 #include "engine/shard_completions.h"  // IWYU pragma: export
+#include "engine/shard_recovery.h"     // IWYU pragma: export
 #include "engine/shard_settle.h"       // IWYU pragma: export

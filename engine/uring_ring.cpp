@@ -8,6 +8,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cassert>
@@ -16,6 +17,7 @@
 #include <cstring>
 #include <fstream>
 #include <system_error>
+#include <thread>
 
 #include "engine/log.h"
 
@@ -109,8 +111,8 @@ std::expected<std::unique_ptr<UringRing>, std::string> UringRing::open(const Lim
   int error = 0;
   for (auto tier = options.best_tier;;
        tier = static_cast<UringTier>(static_cast<std::uint8_t>(tier) + 1)) {
-    std::unique_ptr<UringRing> ring(new UringRing);
-    error = ring->set_up(limits, tier);
+    std::unique_ptr<UringRing> ring(new UringRing(limits));
+    error = ring->set_up(tier);
     if (error == 0) return ring;
     // Only "I do not know this" makes a lower tier worth trying.
     if (error != EINVAL || tier == UringTier::single_shot) break;
@@ -118,26 +120,31 @@ std::expected<std::unique_ptr<UringRing>, std::string> UringRing::open(const Lim
   return std::unexpected(explain_setup_failure(error, read_io_uring_disabled()));
 }
 
-UringRing::~UringRing() {
+UringRing::~UringRing() { tear_down(); }
+
+void UringRing::tear_down() {
   note_ring_closes();
   // Before the buffers go: closing the ring ends the operations that could still write into them.
   if (ring_open_) ::io_uring_queue_exit(&ring_);
   if (mapping_ != nullptr) ::munmap(mapping_, mapping_size_);
+  ring_open_ = false;
+  mapping_ = nullptr;
+  free_buffers_ = 0;
 }
 
-int UringRing::set_up(const Limits& limits, UringTier tier) {
+int UringRing::set_up(UringTier tier) {
   tier_ = tier;
   io_uring_params parameters{};
   // SUBMIT_ALL: a bad entry must not leave the ones behind it unsubmitted.
   parameters.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL;
-  parameters.cq_entries = limits.completion_entries;
+  parameters.cq_entries = limits_.completion_entries;
   if (tier == UringTier::deferred) {
     parameters.flags |= IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
   } else {
     parameters.flags |= IORING_SETUP_COOP_TASKRUN;
   }
   if (const int result =
-          ::io_uring_queue_init_params(limits.submission_entries, &ring_, &parameters);
+          ::io_uring_queue_init_params(limits_.submission_entries, &ring_, &parameters);
       result < 0) {
     return -result;
   }
@@ -146,16 +153,16 @@ int UringRing::set_up(const Limits& limits, UringTier tier) {
   // NODROP: completions beyond the queue wait in the kernel. EXT_ARG: a timeout without an entry.
   constexpr std::uint32_t needed = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG;
   if ((parameters.features & needed) != needed) return EINVAL;
-  if (const int error = map_buffers(limits); error != 0) return error;
+  if (const int error = map_buffers(); error != 0) return error;
   if (tier != UringTier::single_shot && !multishot_works()) return EINVAL;
   return 0;
 }
 
 /// Maps and registers the provided buffers. Pages are touched, and so resident, as buffers are
 /// first used.
-int UringRing::map_buffers(const Limits& limits) {
-  buffer_count_ = limits.receive_buffers;
-  buffer_size_ = limits.receive_buffer_size;
+int UringRing::map_buffers() {
+  buffer_count_ = limits_.receive_buffers;
+  buffer_size_ = limits_.receive_buffer_size;
   const std::size_t ring_size = whole_pages(buffer_count_ * sizeof(io_uring_buf));
   mapping_size_ = ring_size + std::size_t{buffer_count_} * buffer_size_;
   void* mapping =
@@ -219,6 +226,7 @@ std::string UringRing::describe() const {
 /// versions of liburing differ in which of them clear it.
 template <class Prepare>
 bool UringRing::start(Operation operation, ConnectionId id, Prepare&& prepare) {
+  if (!ring_open_) return false;
   io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
   if (entry == nullptr) {
     ::io_uring_submit(&ring_);
@@ -333,6 +341,7 @@ std::string UringRing::peer_address(Socket socket) {
 // --- Completions ---
 
 void UringRing::submit_and_wait(std::uint32_t wait_count, WaitTime wait, Counters& counters) {
+  if (!ring_open_) return try_to_restart();
   int result = 0;
   if (wait_count == 0) {
     result = ::io_uring_submit_and_get_events(&ring_);
@@ -347,16 +356,15 @@ void UringRing::submit_and_wait(std::uint32_t wait_count, WaitTime wait, Counter
                                                 wait == wait_forever ? nullptr : &timeout, nullptr);
   }
   if (::io_uring_cq_has_overflow(&ring_)) counters.add(Count::completion_overflows);
-  if (const std::uint32_t lost = __atomic_load_n(ring_.cq.koverflow, __ATOMIC_RELAXED);
-      lost != lost_seen_) {
-    log::critical("io_uring: the kernel had no memory for {} completions and dropped them",
-                  lost - lost_seen_);
-    counters.add(Count::completions_lost, lost - lost_seen_);
-    lost_seen_ = lost;
+  const std::uint32_t lost = __atomic_load_n(ring_.cq.koverflow, __ATOMIC_RELAXED);
+  if ((lost > 0 || result == -EBADR) && !lost_completions_) {
+    counters.add(Count::completions_lost, std::max(lost, 1u));
+    lost_completions_ = true;
   }
   switch (-result) {
     case ETIME:
     case EINTR:
+    case EBADR:   // completions were lost: the loop asks for it
     case EBUSY:   // completions wait beyond the queue: take some first
     case EAGAIN:  // no memory for a request at this moment: its entry stays queued
       return;
@@ -367,7 +375,39 @@ void UringRing::submit_and_wait(std::uint32_t wait_count, WaitTime wait, Counter
   }
 }
 
+void UringRing::restart() {
+  // What was prepared is handed over, for the sake of the sockets that are to be closed; then all
+  // ends that can be cancelled, so that nothing touches its memory any more.
+  ::io_uring_submit(&ring_);
+  io_uring_sync_cancel_reg everything{};
+  everything.flags = IORING_ASYNC_CANCEL_ANY;
+  everything.timeout = {.tv_sec = 1, .tv_nsec = 0};
+  ::io_uring_register_sync_cancel(&ring_, &everything);
+  for (Completion completion; next(completion);) {
+    if (completion.operation == Operation::accept && completion.result >= 0) {
+      ::close(completion.result);
+    }
+  }
+  tear_down();
+  lost_completions_ = false;
+  if (const int error = set_up(tier_); error != 0) {
+    log::critical("{}; trying again", explain_setup_failure(error, read_io_uring_disabled()));
+    tear_down();
+  }
+}
+
+/// The thread has nothing else to do meanwhile: without a ring it has no connections.
+void UringRing::try_to_restart() {
+  std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  if (set_up(tier_) == 0) {
+    log::info("io_uring works again");
+  } else {
+    tear_down();
+  }
+}
+
 bool UringRing::next(Completion& completion) {
+  if (!ring_open_) return false;
   const unsigned head = *ring_.cq.khead;
   if (head == io_uring_smp_load_acquire(ring_.cq.ktail)) return false;
   const io_uring_cqe& entry = ring_.cq.cqes[head & *ring_.cq.kring_mask];

@@ -72,16 +72,22 @@ class UringRing {
   std::uint32_t free_buffers() const { return free_buffers_; }
   TimePoint now() const { return Clock::now(); }
 
+  bool lost_completions() const { return lost_completions_; }
+  void restart();
+
  private:
-  UringRing() = default;
-  int set_up(const Limits& limits, UringTier tier);
-  int map_buffers(const Limits& limits);
+  explicit UringRing(const Limits& limits) : limits_(limits) {}
+  int set_up(UringTier tier);
+  int map_buffers();
+  void tear_down();
+  void try_to_restart();
   bool multishot_works();
   template <class Prepare>
   bool start(Operation operation, ConnectionId id, Prepare&& prepare);
   bool start_cancel(Operation operation, Operation target, ConnectionId id);
   std::span<std::byte> buffer_bytes(BufferId buffer, std::size_t size);
 
+  const Limits limits_;
   io_uring ring_{};
   bool ring_open_ = false;
   UringTier tier_ = UringTier::deferred;
@@ -96,7 +102,7 @@ class UringRing {
   std::uint32_t free_buffers_ = 0;
 
   std::uint64_t wake_value_ = 0;  // target of the read that wake_on() starts
-  std::uint32_t lost_seen_ = 0;
+  bool lost_completions_ = false;
 };
 
 /// Why io_uring_setup(2) failed and what to do about it. `io_uring_disabled` is the sysctl's value

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -251,6 +252,51 @@ TEST_P(ShardTest, AReplyOfAnySizeMayWaitBehindAnother) {
   EXPECT_TRUE(handler().closed.empty());
   client->set_reading(true);
   ASSERT_TRUE(sim->run_until([&] { return client->received.size() == 51'500; }));
+}
+
+// --- Lost completions ---
+
+TEST_P(ShardTest, AfterLostCompletionsConnectionsEndAndItServesOn) {
+  options.network.socket_buffer = 1000;
+  start();
+  handler().data_hook = [&](ConnectionId id, std::string bytes) {
+    if (bytes == "pause") {
+      transport().pause_reading(id);
+    } else if (bytes == "much") {
+      transport().output(id).append(std::string(50'000, 'y'));
+    } else if (bytes == "bye") {
+      transport().close(id, CloseMode::after_flush);
+    } else {
+      transport().output(id).append(bytes);
+    }
+  };
+  std::vector<std::shared_ptr<ScriptedClient>> clients;
+  for (const char* message : {"echo", "pause", "much", "bye"}) {
+    clients.push_back(connect([message](ScriptedClient& self) {
+      self.set_reading(std::string_view{message} != "much");
+      self.finish_on_end = false;
+      self.send(message);
+    }));
+  }
+  ASSERT_TRUE(run_until([&] { return handler().received.size() == 16 && clients[3]->ended; }));
+  clients[1]->send("more, which is kept");
+  ASSERT_TRUE(run_for(1ms));
+
+  sim->ring().lose_next(engine::Operation::receive);
+  clients[0]->finish();
+  ASSERT_TRUE(run_for(1ms));
+  EXPECT_TRUE(handler().closed.empty()) << "its end was lost";
+  handler().received.clear();
+  sim->ring().admit_losses();
+  sim->control().waker.notify();
+  ASSERT_TRUE(run_until_closed(4));
+  EXPECT_EQ(std::ranges::count(handler().closed, CloseReason::internal_error), 3);
+  EXPECT_EQ(std::ranges::count(handler().closed, CloseReason::by_handler), 1);
+  EXPECT_EQ(sim->shard().connection_count(), 0u);
+
+  const auto later = connect([](ScriptedClient& self) { self.send("still there?"); });
+  EXPECT_TRUE(run_until([&] { return later->received == "still there?"; }));
+  for (const auto& client : clients) EXPECT_TRUE(client->was_reset);
 }
 
 // --- Closing ---

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/waker.h"
@@ -310,6 +311,55 @@ TEST_P(UringRingTest, WaitsNoLongerThanAsked) {
   ring->submit_and_wait(10, WaitTime::zero(), counters);
   ring->submit_and_wait(0, WaitTime::zero(), counters);
   EXPECT_LT(ring->now() - before, 5s);
+}
+
+// --- Lost completions ---
+
+/// On this thread waiting for so many completions fails as if the kernel had lost some.
+constexpr std::uint32_t fatal_count = 13;
+bool fail_waits_for_fatal_count() {
+  sock_filter filter[] = {
+      {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 3, SYS_io_uring_enter},
+      {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, args[2])},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, fatal_count},
+      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EBADR},
+      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+  };
+  sock_fprog program{6, filter};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+TEST_P(UringRingTest, AfterLostCompletionsItStartsOver) {
+  bool filtered = false;
+  std::thread thread{[&] {
+    filtered = fail_waits_for_fatal_count();
+    if (!filtered) return;
+    ring = std::move(*UringRing::open(limits, {.best_tier = GetParam()}));  // belongs to a thread
+    ASSERT_TRUE(ring->receive(id, ours));
+    peer_sends("lost");
+    ring->submit_and_wait(0, WaitTime::zero(), counters);
+    EXPECT_FALSE(ring->lost_completions());
+    ring->submit_and_wait(fatal_count, 5000ms, counters);
+    EXPECT_TRUE(ring->lost_completions());
+    EXPECT_EQ(counters.get(Count::completions_lost), 1u);
+
+    ring->restart();
+    EXPECT_FALSE(ring->lost_completions());
+    EXPECT_EQ(ring->tier(), GetParam());
+    EXPECT_EQ(ring->free_buffers(), limits.receive_buffers);
+    EXPECT_FALSE(next(0ms)) << "nothing of before comes";
+    ASSERT_TRUE(ring->receive(id, ours));
+    peer_sends("found");
+    const auto received = next();
+    ASSERT_TRUE(received);
+    // What was not lost after all is found as well, where the first receive had not taken it.
+    EXPECT_TRUE(text_of(received->bytes).ends_with("found"));
+    ring.reset();
+  }};
+  thread.join();
+  if (!filtered) GTEST_SKIP() << "no seccomp here";
 }
 
 // --- Machines where it does not work ---

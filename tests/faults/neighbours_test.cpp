@@ -317,5 +317,26 @@ TEST_F(Neighbours, IdleConnections) {
   check_companion("with idle connections");
 }
 
+/// What an organization with one connection costs on top of the connection.
+TEST_F(Neighbours, IdleConnectionsOfManyOrganizations) {
+  start();
+  constexpr std::size_t warm_up = 100;  // fills what is kept for all later ones
+  constexpr std::size_t count = 300;
+  std::vector<Session> sessions;
+  std::int64_t before = 0;
+  for (std::size_t i = 0; i < warm_up + count; ++i) {
+    if (i == warm_up) before = resident_bytes(*server_);
+    const auto own = organization(*server_);
+    sessions.push_back(own->connect(own->alice()));
+  }
+  ASSERT_TRUE(
+      eventually([&] { return Counters{*server_}.connections() == sessions.size() + 1; }, 20s));
+  const std::int64_t each = (resident_bytes(*server_) - before) / static_cast<std::int64_t>(count);
+  EXPECT_THAT(each, Lt(8192)) << "generous";
+  report("memory of an idle authenticated connection, the only one of its organization: ", each,
+         " bytes");
+  check_companion("while organizations come");
+}
+
 }  // namespace
 }  // namespace parsec::testing

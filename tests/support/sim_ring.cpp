@@ -361,6 +361,14 @@ void SimRing::harvest() {
   }
 }
 
+/// As if all were due.
+void SimRing::harvest_all() {
+  for (const auto& [stream, completions] : late_) {
+    for (const Late& late : completions) ready_.push_back(late.completion);
+  }
+  late_.clear();
+}
+
 std::optional<TimePoint> SimRing::next_moment() const {
   std::optional<TimePoint> next;
   if (const TimePoint* event = network_.next_event()) next = *event;
@@ -386,6 +394,10 @@ void SimRing::execute_submitted() {
 
 void SimRing::submit_and_wait(std::uint32_t wait_count, WaitTime wait, engine::Counters&) {
   stalled_ = false;
+  if (std::exchange(admits_losses_, false)) {
+    lost_completions_ = true;
+    return;
+  }
   execute_submitted();
   // Work takes time: without it a busy loop would stand still in one moment.
   network_.advance_to(network_.now() + std::chrono::microseconds{1 + network_.below(20)});
@@ -409,6 +421,31 @@ void SimRing::submit_and_wait(std::uint32_t wait_count, WaitTime wait, engine::C
       return;
     }
   }
+}
+
+void SimRing::restart() {
+  execute_submitted();
+  for (auto& [number, open] : sockets_) {
+    open.receiving.reset();
+    open.sending.reset();
+    open.watching.reset();
+  }
+  harvest_all();
+  for (const Completion& completion : std::exchange(ready_, {})) {
+    if (completion.operation == Operation::accept && completion.result >= 0) {
+      close_socket(Socket{completion.result});
+    }
+  }
+  free_.clear();
+  for (std::size_t i = 0; i < buffers_.size(); ++i) {
+    handed_out_[i] = false;
+    free_.push_back(static_cast<std::uint16_t>(i));
+  }
+  accepting_.reset();
+  wake_fd_.reset();
+  in_flight_.clear();
+  sent_.clear();
+  lost_completions_ = false;
 }
 
 bool SimRing::next(Completion& completion) {

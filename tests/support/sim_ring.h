@@ -59,6 +59,9 @@ class SimRing {
   /// The canary: swallows the next terminal completion of that kind, as a broken kernel would.
   void lose_next(engine::Operation operation) { lose_ = operation; }
 
+  /// From the next wait on the kernel says that it lost completions; see lose_next().
+  void admit_losses() { admits_losses_ = true; }
+
   /// The last wait would have lasted for ever: it had no timeout, and no event is left.
   bool stalled() const { return stalled_; }
   const std::vector<std::string>& violations() const { return violations_; }
@@ -88,6 +91,8 @@ class SimRing {
   void recycle(engine::BufferId buffer);
   std::uint32_t free_buffers() const { return static_cast<std::uint32_t>(free_.size()); }
   engine::TimePoint now() const { return network_.now(); }
+  bool lost_completions() const { return lost_completions_; }
+  void restart();
 
  private:
   /// A socket of the server and what is in flight on it.
@@ -126,6 +131,7 @@ class SimRing {
 
   void execute_submitted();
   void harvest();
+  void harvest_all();
   void poll_waker();
   std::optional<engine::TimePoint> next_moment() const;
 
@@ -153,6 +159,8 @@ class SimRing {
   std::map<std::uint32_t, std::map<std::uint32_t, int>> in_flight_;  // slot, generation, count
   std::map<std::uint64_t, std::pair<std::span<const std::byte>, std::vector<std::byte>>> sent_;
   std::optional<engine::Operation> lose_;
+  bool admits_losses_ = false;
+  bool lost_completions_ = false;
   bool stalled_ = false;
   std::vector<std::string> violations_;
 };
