@@ -12,6 +12,7 @@ packages=(
   libgtest-dev libgmock-dev libbenchmark-dev libmsgpack-cxx-dev clang-format
   python3 python3-websockets python3-msgpack python3-nacl python3-asyncpg
   python3-aiosmtpd openssl
+  python3-swift  # the library alone: tests start its servers themselves, no daemon is installed
 )
 # These only make builds faster.
 optional_packages=(ccache mold)

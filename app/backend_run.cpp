@@ -92,8 +92,9 @@ class Backend {
   static std::expected<std::unique_ptr<Backend>, std::string> start(
       const Configuration& configuration) {
     std::unique_ptr<Backend> backend{new Backend{configuration}};
-    auto blocks = db::BlockStores::open(configuration.block_store,
-                                        {.memory_bytes = configuration.mocked_block_store_bytes});
+    db::BlockStoreSettings block_settings = configuration.block_store_settings;
+    block_settings.shards = backend->shard_count_;
+    auto blocks = db::BlockStores::open(configuration.block_store, block_settings);
     if (!blocks) return Failure{std::move(blocks.error())};
     backend->blocks_ = std::move(*blocks);
     if (auto started = backend->start_database(configuration); !started) {
@@ -108,6 +109,7 @@ class Backend {
 
   /// Requests under way are answered first: the database is the last to go.
   ~Backend() {
+    if (blocks_) blocks_->stop();
     shards_.reset();
     if (database_) database_->stop();
   }
@@ -120,6 +122,7 @@ class Backend {
     shards_->stop();
     shards_->join();
     outbox_->stop(shutdown_timeout_);
+    blocks_->stop();
     database_->stop();
   }
 
@@ -152,7 +155,7 @@ class Backend {
     if (!database) return Failure{std::move(database.error())};
     database_ = std::move(*database);
     for (std::uint32_t i = 0; i < shard_count_; ++i) {
-      shard_blocks_.push_back(blocks_->for_shard(database_->gateway(i)));
+      shard_blocks_.push_back(blocks_->for_shard(i, database_->gateway(i)));
     }
     return {};
   }
@@ -166,6 +169,7 @@ class Backend {
           events_.inbox(shard), *outbox_);
       events_.set_waker(shard, &waker);
       database_->set_waker(shard, &waker);
+      blocks_->set_waker(shard, &waker);
       return service;
     };
     auto shards =
@@ -183,6 +187,7 @@ class Backend {
     for (std::uint32_t i = 0; i < shard_count_; ++i) {
       events_.set_waker(i, nullptr);
       database_->set_waker(i, nullptr);
+      blocks_->set_waker(i, nullptr);
     }
   }
 

@@ -137,8 +137,14 @@ LogConfiguration read_log(OptionReader& read) {
 }
 
 void read_block_store(OptionReader& read, Configuration& configuration) {
-  configuration.mocked_block_store_bytes =
-      read.size("--mocked-blockstore-size", 0, std::uint64_t{1} << 50);
+  auto& settings = configuration.block_store_settings;
+  constexpr auto most_bytes = std::uint64_t{1} << 50;
+  settings.memory_bytes = read.size("--mocked-blockstore-size", 0, most_bytes);
+  settings.timeout = read.seconds("--blockstore-timeout");
+  settings.connect_timeout = read.seconds("--blockstore-connect-timeout");
+  settings.connections = read.count("--blockstore-connections", 1, 10'000);
+  settings.bytes_under_way = read.size("--blockstore-max-traffic", 2 << 20, most_bytes);
+  settings.threads = read.count("--blockstore-threads", 1, most_threads);
   const std::vector<std::string> texts = read.texts("--blockstore");
   if (texts.empty()) return;  // missing: said by the reader
   auto parsed = db::parse_block_store(std::vector<std::string_view>(texts.begin(), texts.end()));
@@ -206,11 +212,6 @@ void refuse_what_is_not_offered(OptionReader& read, const Configuration& configu
     read.complain(name, std::string{what} + " not offered by this version");
   };
   if (!configuration.ssl_keyfile.empty()) refuse("--ssl-keyfile", "TLS is");
-  const db::BlockStoreConfig& store = configuration.block_store;
-  const bool offered = store.raid == db::BlockStoreConfig::Raid::none &&
-                       (std::holds_alternative<db::BlockStoreConfig::Mocked>(store.nodes[0]) ||
-                        std::holds_alternative<db::BlockStoreConfig::Postgresql>(store.nodes[0]));
-  if (!offered) refuse("--blockstore", std::string{store.type()} + " block stores are");
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 
 #include "app/options.h"
 #include "db/block_store_config.h"
+#include "db/block_stores.h"
 #include "db/settings.h"
 #include "engine/uring_ring.h"
 #include "protocol/address.h"
@@ -56,7 +57,7 @@ struct Configuration {
 
   db::Settings database;  // all but `shards`
   db::BlockStoreConfig block_store;
-  std::uint64_t mocked_block_store_bytes = 0;
+  db::BlockStoreSettings block_store_settings;  // all but `shards`
 
   std::string administration_token;
   bool spontaneous_organization_bootstrap = false;

@@ -80,6 +80,34 @@ constexpr auto storage = std::to_array<Option>({
      .metavar = "SIZE",
      .fallback = "1GiB",
      .help = "Most memory of --blockstore=MOCKED; beyond it new blocks are refused."},
+    {.name = "--blockstore-timeout",
+     .variable = "PARSEC_BLOCKSTORE_TIMEOUT",
+     .metavar = "SECONDS",
+     .fallback = "10",
+     .help = "Time for reading or writing a block in S3 or Swift, further tries included; then the "
+             "client is told `timeout`."},
+    {.name = "--blockstore-connect-timeout",
+     .variable = "PARSEC_BLOCKSTORE_CONNECT_TIMEOUT",
+     .metavar = "SECONDS",
+     .fallback = "3",
+     .help = "Time for connecting to S3 or Swift."},
+    {.name = "--blockstore-connections",
+     .variable = "PARSEC_BLOCKSTORE_CONNECTIONS",
+     .metavar = "NUMBER",
+     .fallback = "32",
+     .help = "Most connections to each S3 or Swift store; they are kept and used again."},
+    {.name = "--blockstore-max-traffic",
+     .variable = "PARSEC_BLOCKSTORE_MAX_TRAFFIC",
+     .metavar = "SIZE",
+     .fallback = "256MiB",
+     .help =
+         "Most memory for blocks under way to and from each S3 or Swift store; beyond it clients "
+         "are told `timeout` at once."},
+    {.name = "--blockstore-threads",
+     .variable = "PARSEC_BLOCKSTORE_THREADS",
+     .metavar = "NUMBER",
+     .fallback = "1",
+     .help = "Threads that talk to S3 and Swift; each store is served by one of them."},
 });
 
 constexpr auto organizations = std::to_array<Option>({

@@ -141,6 +141,16 @@ Parsed<std::vector<Node>> in_order(std::vector<Value> values) {
   return nodes;
 }
 
+/// Chunks of one block have the same name on every node: on a common node they would replace each
+/// other. Memory is each node's own.
+bool has_a_node_twice(std::span<const Node> nodes) {
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (std::holds_alternative<BlockStoreConfig::Mocked>(nodes[i])) continue;
+    if (std::ranges::count(nodes, nodes[i]) > 1) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string_view BlockStoreConfig::type() const {
@@ -181,8 +191,13 @@ std::expected<BlockStoreConfig, std::string> parse_block_store(
   auto nodes = in_order(std::move(parsed));
   if (!nodes) return std::unexpected(std::move(nodes).error());
   config.nodes = std::move(*nodes);
-  if (config.raid == Raid::raid5 && config.nodes.size() < 3) {
-    return std::unexpected("RAID5 block store needs at least 3 nodes");
+  if (config.raid == Raid::raid5) {
+    if (config.nodes.size() < 3) {
+      return std::unexpected("RAID5 block store needs at least 3 nodes");
+    }
+    if (has_a_node_twice(config.nodes)) {
+      return std::unexpected("RAID5 block store needs different nodes");
+    }
   }
   return config;
 }

@@ -13,14 +13,20 @@
 namespace parsec::db {
 
 struct BlockStoreConfig {
-  struct Mocked {};      // memory of this process
-  struct Postgresql {};  // table block_data of the database
+  struct Mocked {  // memory of this process
+    bool operator==(const Mocked&) const = default;
+  };
+  struct Postgresql {  // table block_data of the database
+    bool operator==(const Postgresql&) const = default;
+  };
   struct S3 {
     std::string endpoint_url;  // empty: AWS
     std::string region;
     std::string bucket;
     std::string key;
     std::string secret;
+
+    bool operator==(const S3&) const = default;
   };
   struct Swift {
     std::string auth_url;
@@ -28,6 +34,8 @@ struct BlockStoreConfig {
     std::string container;
     std::string user;
     std::string password;
+
+    bool operator==(const Swift&) const = default;
   };
   using Node = std::variant<Mocked, Postgresql, S3, Swift>;
 

@@ -1,49 +1,145 @@
 // See block_stores.h.
 #include "db/block_stores.h"
 
+#include <algorithm>
+#include <optional>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "db/block_store_memory.h"
 #include "db/block_store_postgresql.h"
+#include "db/block_store_raid.h"
+#include "db/block_store_s3.h"
+#include "db/block_store_swift.h"
+#include "engine/outbound.h"
 
 namespace parsec::db {
 
 namespace {
 
-class MemoryBlockStores final : public BlockStores {
+using Raid = BlockStoreConfig::Raid;
+using Mocked = BlockStoreConfig::Mocked;
+using Postgresql = BlockStoreConfig::Postgresql;
+using S3 = BlockStoreConfig::S3;
+using Swift = BlockStoreConfig::Swift;
+
+/// A node's part that all shards share; what it has none of is null.
+struct SharedNode {
+  BlockStoreConfig::Node config;
+  std::shared_ptr<BlockMemory> memory;
+  std::unique_ptr<ObjectStorage> storage;
+};
+
+class Nodes final : public BlockStores {
  public:
-  explicit MemoryBlockStores(std::size_t max_bytes)
-      : memory_(std::make_shared<BlockMemory>(max_bytes)) {}
-  std::unique_ptr<BlockStore> for_shard(Gateway&) override {
-    return std::make_unique<MemoryBlockStore>(memory_);
+  Nodes(const BlockStoreConfig& config, const BlockStoreSettings& settings)
+      : raid_(config.raid), shards_(settings.shards) {
+    const auto is_remote = [](const auto& node) {
+      return std::holds_alternative<S3>(node) || std::holds_alternative<Swift>(node);
+    };
+    const auto remote = std::ranges::count_if(config.nodes, is_remote);
+    if (remote > 0) {
+      const auto most = static_cast<std::uint32_t>(remote);
+      // One channel more, for the checks.
+      outbound_.emplace(engine::OutboundSettings{.threads = std::min(settings.threads, most),
+                                                 .channels = shards_ + 1});
+    }
+    const auto in_memory = std::ranges::count_if(
+        config.nodes, [](const auto& node) { return std::holds_alternative<Mocked>(node); });
+    for (const auto& node : config.nodes) {
+      SharedNode shared{.config = node, .memory = {}, .storage = {}};
+      if (std::holds_alternative<Mocked>(node)) {
+        const auto each = settings.memory_bytes / static_cast<std::size_t>(in_memory);
+        shared.memory = std::make_shared<BlockMemory>(each);
+      } else if (is_remote(node)) {
+        shared.storage = add_storage(node_name(config, nodes_.size()), settings);
+      }
+      nodes_.push_back(std::move(shared));
+    }
+  }
+  ~Nodes() override { stop(); }
+
+  std::expected<void, std::string> start() {
+    if (!outbound_) return {};
+    outbound_->start();
+    for (const auto& node : nodes_) {
+      if (!node.storage) continue;
+      if (auto checked = remote_store(node, shards_)->check(); !checked) {
+        return std::unexpected(std::move(checked).error());
+      }
+    }
+    return {};
+  }
+
+  std::unique_ptr<BlockStore> for_shard(std::uint32_t shard, Gateway& gateway) override {
+    if (raid_ == Raid::none) return store(nodes_.front(), shard, gateway);
+    std::vector<std::shared_ptr<BlockStore>> stores;
+    std::shared_ptr<BlockStore>
+        database;  // several nodes: one, as each takes the gateway's replies
+    for (const auto& node : nodes_) {
+      if (!std::holds_alternative<Postgresql>(node.config)) {
+        stores.push_back(store(node, shard, gateway));
+        continue;
+      }
+      if (!database) database = store(node, shard, gateway);
+      stores.push_back(database);
+    }
+    return std::make_unique<RaidBlockStore>(raid_, std::move(stores));
+  }
+
+  void set_waker(std::uint32_t shard, engine::Waker* waker) override {
+    if (outbound_) outbound_->set_waker(shard, waker);
+  }
+  void stop() override {
+    if (outbound_) outbound_->stop();
   }
 
  private:
-  std::shared_ptr<BlockMemory> memory_;
-};
+  /// For logs and errors: `S3`, `SWIFT (node 2 of RAID5)`.
+  static std::string node_name(const BlockStoreConfig& config, std::size_t index) {
+    const BlockStoreConfig alone{.raid = Raid::none, .nodes = {config.nodes[index]}};
+    std::string name{alone.type()};
+    if (config.raid == Raid::none) return name;
+    return name + " (node " + std::to_string(index) + " of " + std::string{config.type()} + ")";
+  }
 
-class PostgresqlBlockStores final : public BlockStores {
- public:
-  std::unique_ptr<BlockStore> for_shard(Gateway& gateway) override {
+  std::unique_ptr<ObjectStorage> add_storage(std::string name, const BlockStoreSettings& settings) {
+    auto& destination = outbound_->add(
+        {.connections = settings.connections, .connect_timeout = settings.connect_timeout});
+    return std::make_unique<ObjectStorage>(std::move(name), destination, settings.timeout,
+                                           settings.bytes_under_way);
+  }
+
+  static std::unique_ptr<HttpBlockStore> remote_store(const SharedNode& node,
+                                                      std::uint32_t channel) {
+    if (const auto* s3 = std::get_if<S3>(&node.config)) {
+      return std::make_unique<S3BlockStore>(*s3, *node.storage, channel);
+    }
+    return std::make_unique<SwiftBlockStore>(std::get<Swift>(node.config), *node.storage, channel);
+  }
+
+  static std::unique_ptr<BlockStore> store(const SharedNode& node, std::uint32_t shard,
+                                           Gateway& gateway) {
+    if (node.memory) return std::make_unique<MemoryBlockStore>(node.memory);
+    if (node.storage) return remote_store(node, shard);
     return std::make_unique<PostgresqlBlockStore>(gateway);
   }
+
+  const Raid raid_;
+  const std::uint32_t shards_;
+  std::vector<SharedNode> nodes_;
+  // Last: its threads use what is above until they end.
+  std::optional<engine::Outbound> outbound_;
 };
 
 }  // namespace
 
 std::expected<std::unique_ptr<BlockStores>, std::string> BlockStores::open(
-    const BlockStoreConfig& config, const BlockStoreLimits& limits) {
-  if (config.raid == BlockStoreConfig::Raid::none) {
-    const auto& node = config.nodes.front();
-    if (std::holds_alternative<BlockStoreConfig::Mocked>(node)) {
-      return std::make_unique<MemoryBlockStores>(limits.memory_bytes);
-    }
-    if (std::holds_alternative<BlockStoreConfig::Postgresql>(node)) {
-      return std::make_unique<PostgresqlBlockStores>();
-    }
-  }
-  return std::unexpected("Block store " + std::string{config.type()} +
-                         " is not available in this build: use MOCKED or POSTGRESQL");
+    const BlockStoreConfig& config, const BlockStoreSettings& settings) {
+  auto nodes = std::make_unique<Nodes>(config, settings);
+  if (auto started = nodes->start(); !started) return std::unexpected(std::move(started).error());
+  return nodes;
 }
 
 }  // namespace parsec::db

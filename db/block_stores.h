@@ -1,7 +1,9 @@
 // The server's block store: what all shards share of it, and each shard's endpoint.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <memory>
 #include <string>
@@ -10,24 +12,48 @@
 #include "db/block_store_config.h"
 #include "db/gateway.h"
 
+namespace parsec::engine {
+class Waker;
+}
+
 namespace parsec::db {
 
-struct BlockStoreLimits {
-  /// MOCKED: beyond, creating a block gets `timeout`.
+struct BlockStoreSettings {
+  std::uint32_t shards = 1;
+  /// MOCKED, all nodes together: beyond, creating a block gets `timeout`.
   std::size_t memory_bytes = std::size_t{1} << 30;
+
+  // --- S3, SWIFT; of each node
+
+  /// For an operation, with everything that belongs to it: waiting, logging in, trying again.
+  std::chrono::milliseconds timeout{10'000};
+  std::chrono::milliseconds connect_timeout{3'000};
+  std::uint32_t connections = 32;
+  /// Of blocks under way: beyond, operations get `timeout` at once.
+  std::size_t bytes_under_way = std::size_t{256} << 20;
+  /// Of all nodes; each node is served by one thread.
+  std::uint32_t threads = 1;
 };
 
 class BlockStores {
  public:
   virtual ~BlockStores() = default;
 
-  /// Checks that the store can be reached. The error is a sentence for the user.
+  /// Starts the threads it needs, and checks that every node can be reached. The error is a
+  /// sentence for the user.
   static std::expected<std::unique_ptr<BlockStores>, std::string> open(
-      const BlockStoreConfig& config, const BlockStoreLimits& limits = {});
+      const BlockStoreConfig& config, const BlockStoreSettings& settings = {});
 
-  /// The endpoint of the shard that this gateway belongs to; the gateway outlives it. Any thread,
-  /// before the shards run.
-  virtual std::unique_ptr<BlockStore> for_shard(Gateway& gateway) = 0;
+  /// The endpoint of a shard; this and the shard's gateway outlive it. Any thread, before the
+  /// shards run.
+  virtual std::unique_ptr<BlockStore> for_shard(std::uint32_t shard, Gateway& gateway) = 0;
+
+  /// Whom to wake when operations are completed; null: nobody. Any thread. A Waker that was set
+  /// must live until stop() returned.
+  virtual void set_waker(std::uint32_t shard, engine::Waker* waker) = 0;
+
+  /// Ends the threads: what is under way is never completed. Idempotent.
+  virtual void stop() = 0;
 };
 
 }  // namespace parsec::db

@@ -124,7 +124,17 @@ INSTANTIATE_TEST_SUITE_P(
                   [](const Configuration& c) { return std::string{c.block_store.type()}; },
                   "MOCKED", "POSTGRESQL"},
         OptionRow{"--mocked-blockstore-size", "PARSEC_MOCKED_BLOCKSTORE_SIZE", "1MiB",
-                  SEEN(mocked_block_store_bytes), "1073741824", "1048576"},
+                  SEEN(block_store_settings.memory_bytes), "1073741824", "1048576"},
+        OptionRow{"--blockstore-timeout", "PARSEC_BLOCKSTORE_TIMEOUT", "2.5",
+                  SEEN(block_store_settings.timeout), "10000ms", "2500ms"},
+        OptionRow{"--blockstore-connect-timeout", "PARSEC_BLOCKSTORE_CONNECT_TIMEOUT", "1",
+                  SEEN(block_store_settings.connect_timeout), "3000ms", "1000ms"},
+        OptionRow{"--blockstore-connections", "PARSEC_BLOCKSTORE_CONNECTIONS", "8",
+                  SEEN(block_store_settings.connections), "32", "8"},
+        OptionRow{"--blockstore-max-traffic", "PARSEC_BLOCKSTORE_MAX_TRAFFIC", "64MiB",
+                  SEEN(block_store_settings.bytes_under_way), "268435456", "67108864"},
+        OptionRow{"--blockstore-threads", "PARSEC_BLOCKSTORE_THREADS", "2",
+                  SEEN(block_store_settings.threads), "1", "2"},
         OptionRow{"--administration-token", "PARSEC_ADMINISTRATION_TOKEN", "other",
                   SEEN(administration_token), "secret", "other"},
         OptionRow{"--spontaneous-organization-bootstrap",
@@ -262,17 +272,12 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& row) { return row.param.name; });
 
 // Understood and checked, but for a later version.
-INSTANTIATE_TEST_SUITE_P(
-    NotOffered, Refused,
-    testing::Values(
-        Refusal{"tls",
-                {"--ssl-keyfile", PARSEC_SOURCE_DIR "/README.md", "--ssl-certfile",
-                 PARSEC_SOURCE_DIR "/README.md"},
-                "not offered"},
-        Refusal{"s3", {"--blockstore", "s3::r:b:k:s"}, "S3 block stores are not offered"},
-        Refusal{"swift", {"--blockstore", "swift:a:t:c:u:p"}, "SWIFT block stores are not"},
-        Refusal{"raid", {"--blockstore", "raid1:0:MOCKED"}, "RAID1 block stores are not"}),
-    [](const auto& row) { return row.param.name; });
+INSTANTIATE_TEST_SUITE_P(NotOffered, Refused,
+                         testing::Values(Refusal{"tls",
+                                                 {"--ssl-keyfile", PARSEC_SOURCE_DIR "/README.md",
+                                                  "--ssl-certfile", PARSEC_SOURCE_DIR "/README.md"},
+                                                 "not offered"}),
+                         [](const auto& row) { return row.param.name; });
 
 TEST(Configuration, NamesTheVariableThatAWrongValueCameFrom) {
   Variables variables = required;

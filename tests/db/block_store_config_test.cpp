@@ -102,7 +102,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "Multiple blockstore config with different types: POSTGRESQL/RAID1"},
         Refused{{"MOCKED", "POSTGRESQL"},
                 "Multiple blockstore configs only available for RAID mode"},
-        Refused{{"raid5:0:MOCKED", "raid5:1:MOCKED"}, "RAID5 block store needs at least 3 nodes"}));
+        Refused{{"raid5:0:MOCKED", "raid5:1:MOCKED"}, "RAID5 block store needs at least 3 nodes"},
+        Refused{{"raid5:0:s3::r:b:k:s", "raid5:1:MOCKED", "raid5:2:s3::r:b:k:s"},
+                "RAID5 block store needs different nodes"}));
 
 }  // namespace
 }  // namespace parsec::db

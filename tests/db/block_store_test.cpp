@@ -165,19 +165,24 @@ TEST_F(PostgresqlBlockStoreTest, LeavesRepliesOfOthersAlone) {
   EXPECT_FALSE(store.take_reply(&other));
 }
 
-TEST(BlockStores, OpensWhatThisBuildHas) {
+TEST(BlockStores, OpensWhatNeedsNoOtherService) {
   testing::ScriptedDatabase gateway;
-  for (const auto* value : {"MOCKED", "POSTGRESQL"}) {
+  for (const auto* value : {"MOCKED", "POSTGRESQL", "raid1:0:MOCKED"}) {
     const std::string_view values[] = {value};
     const auto stores = BlockStores::open(*parse_block_store(values));
     ASSERT_TRUE(stores) << stores.error();
-    EXPECT_NE(nullptr, (*stores)->for_shard(gateway));
+    EXPECT_NE(nullptr, (*stores)->for_shard(0, gateway));
   }
-  const std::string_view values[] = {"s3::region:bucket:key:secret"};
-  const auto stores = BlockStores::open(*parse_block_store(values));
-  ASSERT_FALSE(stores);
-  EXPECT_EQ("Block store S3 is not available in this build: use MOCKED or POSTGRESQL",
-            stores.error());
+}
+
+TEST(BlockStores, NodesInMemoryShareItsBound) {
+  testing::ScriptedDatabase gateway;
+  const std::string_view values[] = {"raid0:0:MOCKED", "raid0:1:MOCKED"};
+  const auto stores = BlockStores::open(*parse_block_store(values), {.memory_bytes = 10});
+  ASSERT_TRUE(stores) << stores.error();
+  const auto store = (*stores)->for_shard(0, gateway);
+  EXPECT_EQ("timeout", run(*store, job(*store, create, random_uuid(), "123456")));
+  EXPECT_EQ("ok", run(*store, job(*store, create, random_uuid(), "12345")));
 }
 
 }  // namespace

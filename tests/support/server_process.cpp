@@ -195,7 +195,7 @@ bool ServerProcess::try_to_start() {
   option("--host", address_.host);
   option("--port", port);
   option("--db", options_.database);
-  option("--blockstore", options_.blockstore);
+  if (!options_.blockstore.empty()) option("--blockstore", options_.blockstore);
   option("--administration-token", options_.administration_token);
   command.insert(command.end(), options_.arguments.begin(), options_.arguments.end());
   process_ = std::make_unique<ChildProcess>(std::move(command), options_.variables);

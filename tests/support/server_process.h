@@ -64,8 +64,8 @@ ProgramResult run_parsec(std::vector<std::string> arguments,
                          Duration timeout = patience);
 
 struct ServerOptions {
-  std::string database = "MOCKED";  // the value of --db
-  std::string blockstore = "POSTGRESQL";
+  std::string database = "MOCKED";        // the value of --db
+  std::string blockstore = "POSTGRESQL";  // empty: not given
   std::string administration_token = "s3cr3t";
   std::vector<std::string> arguments = {};  // further ones of `backend run`
   std::map<std::string, std::string> variables = {};

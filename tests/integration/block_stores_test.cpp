@@ -1,0 +1,201 @@
+// storage.md §4 on the running program: stores outside of it, that come and go while it serves, and
+// what it says of a store that cannot be used.
+#include <atomic>
+#include <map>
+#include <mutex>
+
+#include "tests/db/swift_service.h"
+#include "tests/integration/integration_test.h"
+#include "tests/support/http_server.h"
+
+namespace parsec::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using Answer = HttpServer::Answer;
+
+/// An S3 service as far as the program can tell; it can be dead, or silent.
+class ObjectService {
+ public:
+  enum class Mood : std::uint8_t { well, failing, silent };
+
+  std::string value(std::string_view node = "") const {
+    return std::string{node} + "s3:http\\://127.0.0.1\\:" + std::to_string(server_.port()) +
+           ":region:bucket:key:hidden-secret";
+  }
+  void set(Mood mood) { mood_ = mood; }
+  HttpServer& server() { return server_; }
+  void lose_everything() {
+    const std::lock_guard lock(mutex_);
+    objects_.clear();
+  }
+
+ private:
+  Answer answer(const HttpServer::Request& asked) {
+    if (mood_ == Mood::silent) server_.hold();
+    if (mood_ == Mood::failing) return {.raw = "x", .then = Answer::Then::reset};
+    if (asked.method == "HEAD") return {};
+    const std::lock_guard lock(mutex_);
+    if (asked.method == "PUT") {
+      objects_.emplace(asked.target, asked.body);
+      return {};
+    }
+    const auto found = objects_.find(asked.target);
+    if (found == objects_.end()) return {.status = 404};
+    return {.body = found->second};
+  }
+
+  std::atomic<Mood> mood_ = Mood::well;
+  std::mutex mutex_;
+  std::map<std::string, std::string> objects_;
+  HttpServer server_{[this](const auto& asked) { return answer(asked); }};
+};
+
+class BlockStores : public IntegrationTest {
+ protected:
+  static Document create(Session& author, Uuid realm_id, Uuid block_id, const Octets& block) {
+    return author.call("block_create",
+                       {{"block_id", block_id}, {"realm_id", realm_id}, {"block", block}});
+  }
+  static Document read(Session& reader, Uuid block_id) {
+    return reader.call("block_read", {{"block_id", block_id}});
+  }
+  static std::unique_ptr<ServerProcess> start(const std::string& stores,
+                                              std::vector<std::string> arguments = {}) {
+    return Deployment::get().start_server({.blockstore = "",
+                                           .arguments = std::move(arguments),
+                                           .variables = {{"PARSEC_BLOCKSTORE", stores}}});
+  }
+};
+
+TEST_F(BlockStores, SwiftByBothOfItsInterfaces) {
+  PARSEC_NEED_SWIFT();
+  const std::string url = "http\\://127.0.0.1\\:" + swift_service().port();
+  const std::string stores[] = {
+      "s3:" + url + ":test-region:blocks-0:tenant\\:user:password",
+      "swift:" + url + "/auth/v1.0:user:blocks-0:tenant:password",
+      "raid5:0:s3:" + url + ":test-region:blocks-1:tenant\\:user:password" + " raid5:2:swift:" +
+          url + "/auth/v1.0:user:blocks-2:tenant:password" + " raid5:1:POSTGRESQL",
+  };
+  for (const auto& store : stores) {
+    const auto server = start(store);
+    Session alice = again(this->alice(), server->address());
+    const Uuid realm_id = alice.create_realm();
+    const Uuid block_id = new_uuid();
+    const Octets block = random_octets(100'000);
+    EXPECT_THAT(create(alice, realm_id, block_id, block), Ok());
+    EXPECT_TRUE(read(alice, block_id)["block"] == Document(block));
+    EXPECT_THAT(create(alice, realm_id, block_id, block), Status("already_exists"));
+    EXPECT_EQ(server->process().output().find("password"), std::string::npos);
+  }
+}
+
+TEST_F(BlockStores, NodesThatDieAndComeBack) {
+  ObjectService services[3];
+  const auto server = start(services[0].value("raid5:0:") + " " + services[1].value("raid5:1:") +
+                                " " + services[2].value("raid5:2:"),
+                            {"--blockstore-timeout=5"});
+  Session alice = again(this->alice(), server->address());
+  const Uuid realm_id = alice.create_realm();
+  std::map<std::string, std::pair<Uuid, Octets>> blocks;
+  const auto write = [&](const std::string& name) {
+    const Uuid block_id = new_uuid();
+    const Octets block = random_octets(10'000);
+    const auto reply = create(alice, realm_id, block_id, block);
+    if (reply["status"] == Document("ok")) blocks[name] = {block_id, block};
+    return reply;
+  };
+  const auto expect_all = [&] {
+    for (const auto& [name, entry] : blocks) {
+      EXPECT_TRUE(read(alice, entry.first)["block"] == Document(entry.second)) << name;
+    }
+  };
+  EXPECT_THAT(write("all are well"), Ok());
+  for (auto& service : services) {
+    service.set(ObjectService::Mood::failing);
+    EXPECT_THAT(write("one is dead"), Ok());
+    expect_all();
+    service.set(ObjectService::Mood::well);
+    expect_all();
+  }
+  blocks.erase("one is dead");  // of this one a node has nothing, and may not lose more
+  services[1].lose_everything();
+  expect_all();
+  services[0].set(ObjectService::Mood::failing);
+  EXPECT_THAT(read(alice, blocks["all are well"].first), Status("timeout"));
+  services[2].set(ObjectService::Mood::failing);
+  EXPECT_THAT(write("two are dead"), Status("timeout"));
+  EXPECT_THAT(alice.call("ping", {{"ping", "x"}}), Ok({{"pong", "x"}}));
+  EXPECT_EQ(server->process().output().find("hidden-secret"), std::string::npos);
+}
+
+/// By order, not by time: while the store answers nothing at all, everything else is served.
+TEST_F(BlockStores, ASilentStoreHoldsUpNothingElse) {
+  ObjectService service;
+  const auto server = start(service.value(), {"--shards=1", "--blockstore-timeout=2"});
+  Session alice = again(this->alice(), server->address());
+  Session bob = alice.organization().connect(alice.add_user("bob"), server->address());
+  const Uuid realm_id = alice.create_realm();
+  const Uuid known = alice.create_block(realm_id);
+  const std::size_t before = service.server().requests().size();
+  service.set(ObjectService::Mood::silent);
+  alice.start("block_create",
+              {{"block_id", new_uuid()}, {"realm_id", realm_id}, {"block", "x"_bin}});
+  service.server().await_requests(before + 1);
+  const Uuid bobs_realm = bob.create_realm();
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_THAT(bob.call("ping", {{"ping", "x"}}), Ok({{"pong", "x"}}));
+    bob.create_vlob(bobs_realm, "vlob"_bin);
+  }
+  EXPECT_THAT(alice.reply(), Status("timeout"));
+  EXPECT_THAT(read(alice, known), Status("timeout"));
+  service.set(ObjectService::Mood::well);
+  service.server().release();
+  EXPECT_THAT(read(alice, known), Ok({{"block", "block"_bin}}));
+}
+
+TEST(BlockStoresAtTheStart, TellWhatIsWrong) {
+  const DeadPort nobody;
+  std::string dead = nobody.url();
+  for (std::size_t at = 0; (at = dead.find(':', at)) != std::string::npos; at += 2) {
+    dead.insert(at, "\\");
+  }
+  const HttpServer missing{[](const auto&) { return Answer{.status = 404}; }};
+  const HttpServer denied{[](const auto&) { return Answer{.status = 403}; }};
+  const auto at = [](const HttpServer& server) {
+    return "http\\://127.0.0.1\\:" + std::to_string(server.port());
+  };
+  const std::string rest = ":region:bucket:key:hidden-secret";
+  struct Row {
+    std::string stores;
+    int exit;
+    std::string text;
+  };
+  const Row rows[] = {
+      {"s3:" + at(missing) + rest, 1, "Error: Block store S3 has no bucket `bucket`"},
+      {"s3:" + at(denied) + rest, 1, "Block store S3 denies access to bucket `bucket`"},
+      {"s3:" + dead + rest, 1, "Block store S3 cannot be used (Failed to connect"},
+      {"raid1:0:MOCKED raid1:1:s3:" + at(missing) + rest, 1,
+       "Block store S3 (node 1 of RAID1) has no bucket `bucket`"},
+      {"swift:" + dead + ":tenant:container:user:hidden-secret", 1,
+       "Block store SWIFT cannot be used (Failed to connect"},
+      {"swift:" + at(denied) + ":tenant:container:user:hidden-secret", 1,
+       "Block store SWIFT refuses the user"},
+      {"s3:nothing", 2,
+       "Invalid S3 config, must be `s3:[<endpoint_url>]:<region>:<bucket>:<key>:<secret>`"},
+      {"raid5:0:MOCKED raid5:1:MOCKED", 2, "RAID5 block store needs at least 3 nodes"},
+      {"raid5:0:MOCKED raid5:1:POSTGRESQL raid5:2:POSTGRESQL", 2,
+       "RAID5 block store needs different nodes"},
+      {"raid1:x:MOCKED", 2, "Invalid node index `x` (must be integer)"},
+  };
+  for (const auto& row : rows) {
+    const auto result =
+        run_parsec({"backend", "run", "--dev"}, {{"PARSEC_BLOCKSTORE", row.stores}});
+    EXPECT_EQ(result.exit, row.exit) << row.stores;
+    EXPECT_THAT(result.output, HasSubstr(row.text));
+    EXPECT_EQ(result.output.find("hidden-secret"), std::string::npos) << result.output;
+  }
+}
+
+}  // namespace
+}  // namespace parsec::testing
