@@ -21,6 +21,7 @@
 #include "db/database.h"
 #include "engine/log.h"
 #include "engine/shard_thread.h"
+#include "protocol/claimer_counts.h"
 #include "protocol/event_bus.h"
 #include "protocol/service.h"
 #include "protocol/settings.h"
@@ -166,7 +167,7 @@ class Backend {
       const auto shard = static_cast<std::uint32_t>(index);
       auto service = std::make_unique<protocol::Service>(
           settings_, transport, database_->gateway(shard), *shard_blocks_[shard],
-          events_.inbox(shard), *outbox_);
+          events_.inbox(shard), *outbox_, claimers_);
       events_.set_waker(shard, &waker);
       database_->set_waker(shard, &waker);
       blocks_->set_waker(shard, &waker);
@@ -195,6 +196,7 @@ class Backend {
   const std::chrono::milliseconds shutdown_timeout_;
   const protocol::Settings settings_;
   protocol::EventBus events_;
+  protocol::ClaimerCounts claimers_;
   std::unique_ptr<db::BlockStores> blocks_;
   std::unique_ptr<db::Database> database_;
   std::optional<DeliveringOutbox> outbox_;

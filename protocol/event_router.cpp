@@ -15,6 +15,7 @@ void EventRouter::attach(Session& session) {
   if (!session.device_id().empty()) {
     organization.users[std::string{session.user_id()}].add(session);
   }
+  if (const auto& token = session.identity().token) organization.claimers[*token].add(session);
   ++sessions_;
 }
 
@@ -33,6 +34,11 @@ void EventRouter::detach(Session& session) {
     const auto user = organization.users.find(session.user_id());
     user->second.remove(session);
     if (user->second.empty()) organization.users.erase(user);
+  }
+  if (const auto& token = session.identity().token) {
+    const auto claimers = organization.claimers.find(*token);
+    claimers->second.remove(session);
+    if (claimers->second.empty()) organization.claimers.erase(claimers);
   }
   if (const auto* subscription = session.subscription()) {
     if (subscription->state == Subscription::State::loading) hear_by_membership(session);
@@ -92,7 +98,9 @@ void EventRouter::route(const EventPointer& event) {
         } else if constexpr (std::is_same_v<Content, MessageReceived>) {
           route_to_users(*organization, content.recipient, event);
         } else if constexpr (std::is_same_v<Content, InviteStatusChanged>) {
-          route_to_users(*organization, content.greeter, event);
+          route_invitation(event, content);
+        } else if constexpr (std::is_same_v<Content, InviteConduitUpdated>) {
+          route_to_listeners(*organization, token_subject(content.token), event);
         } else if constexpr (std::is_same_v<Content, RealmRolesUpdated>) {
           route_to_users(*organization, content.user, event);
         } else if constexpr (std::is_same_v<Content, UserRevoked>) {
@@ -147,6 +155,22 @@ void EventRouter::route_to_members(Organization& organization, const Uuid& realm
   const auto realm = organization.realms.find(realm_id);
   if (realm == organization.realms.end()) return;
   for_each(realm->second.members(), [&](Session& session) { session.on_event(event); });
+}
+
+void EventRouter::route_invitation(const EventPointer& event, const InviteStatusChanged& change) {
+  // Each audience may end, and the organization with it.
+  const std::string_view id = event->event().organization_id;
+  route_to_users(*find(id), change.greeter, event);
+  if (change.status != "DELETED") return;
+  if (auto* organization = find(id)) {
+    const auto claimers = organization->claimers.find(change.token);
+    if (claimers != organization->claimers.end()) {
+      for_each(claimers->second.members(), [&](Session& session) { session.on_event(event); });
+    }
+  }
+  if (auto* organization = find(id)) {
+    route_to_listeners(*organization, token_subject(change.token), event);
+  }
 }
 
 void EventRouter::route_to_listeners(Organization& organization, std::string_view subject,

@@ -59,6 +59,7 @@ class EventRouter {
     std::unordered_map<std::string, Audience<Session>, Hash, std::equal_to<>> users;
     std::unordered_map<Uuid, Audience<Session>> realms;
     std::unordered_map<std::string, Audience<Session>, Hash, std::equal_to<>> subjects;
+    std::unordered_map<Uuid, Audience<Session>> claimers;  // by their invitation's token
   };
   using Organizations = std::unordered_map<std::string, Organization, Hash, std::equal_to<>>;
 
@@ -72,6 +73,7 @@ class EventRouter {
   void route_to_members(Organization& organization, const Uuid& realm_id,
                         const EventPointer& event);
 
+  void route_invitation(const EventPointer& event, const InviteStatusChanged& change);
   void route_to_listeners(Organization& organization, std::string_view subject,
                           const EventPointer& event);
 

@@ -104,7 +104,10 @@ constexpr SignalSpec signals[] = {
                                   .token = fields.uuid("token"),
                                   .status = fields.text("status_str")};
      }},
-    {"invite.conduit_updated", nullptr},
+    {"invite.conduit_updated",
+     [](NotificationFields& fields) -> Event::Content {
+       return InviteConduitUpdated{.token = fields.uuid("token")};
+     }},
     {"realm.roles_updated",
      [](NotificationFields& fields) -> Event::Content {
        return RealmRolesUpdated{.author = fields.text("author"),

@@ -34,6 +34,9 @@ struct InviteStatusChanged {
   Uuid token;
   std::string status;  // IDLE, READY, DELETED
 };
+struct InviteConduitUpdated {
+  Uuid token;
+};
 struct RealmRolesUpdated {
   std::string author;
   Uuid realm_id;
@@ -82,7 +85,7 @@ struct Event {
   using Content =
       std::variant<Pinged, MessageReceived, InviteStatusChanged, RealmRolesUpdated,
                    RealmVlobsUpdated, RealmMaintenance, UserRevoked, OrganizationExpired,
-                   UserCreated, DeviceCreated, Claimed, InvitationCancelled>;
+                   UserCreated, DeviceCreated, Claimed, InvitationCancelled, InviteConduitUpdated>;
   std::string organization_id;
   Content content;
 };

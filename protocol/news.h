@@ -42,6 +42,9 @@ Topic topic(std::string subject) {
   return {std::move(subject), (detail::kind_bit<Contents>(all) | ...)};
 }
 
+/// The subject of events about an invitation of API v2.
+inline std::string token_subject(const Uuid& token) { return std::string{as_text(token.bytes)}; }
+
 struct News {
   enum class Kind : std::uint8_t {
     event,

@@ -15,13 +15,15 @@ constexpr int items_per_turn = 1024;
 }  // namespace
 
 Service::Service(const Settings& settings, engine::Transport& transport, db::Gateway& database,
-                 db::BlockStore& blocks, EventInbox& events, Outbox& outbox)
+                 db::BlockStore& blocks, EventInbox& events, Outbox& outbox,
+                 ClaimerCounts& claimers)
     : settings_(settings),
       transport_(transport),
       database_(database),
       blocks_(blocks),
       events_(events),
       outbox_(outbox),
+      presence_(database, claimers),
       pages_(settings.backend_address, settings.server_name) {}
 
 Service::~Service() = default;
@@ -82,7 +84,7 @@ bool Service::drain_replies() {
   for (int taken = 0; taken < items_per_turn; ++taken) {
     auto* request = database_.next_reply();
     if (request == nullptr) return false;
-    if (blocks_.take_reply(request)) continue;
+    if (blocks_.take_reply(request) || presence_.take_reply(request)) continue;
     if (auto* session = find(engine::ConnectionId::unpacked(request->tag))) {
       session->on_database_reply(request);
     } else {
@@ -111,6 +113,7 @@ bool Service::drain_events() {
     if (!events_.next(item)) return false;
     switch (item.kind) {
       case InboxItem::Kind::event:
+        presence_.hear(item.event->event());
         router_.route(EventPointer{item.event});
         break;
       case InboxItem::Kind::fence_kept:
@@ -129,6 +132,7 @@ bool Service::drain_events() {
 }
 
 void Service::retry_waiting() {
+  presence_.retry();
   // Each is asked once: who finds the ring full again puts itself back.
   for (auto waiting = std::exchange(waiting_, {}); const auto connection : waiting) {
     if (auto* session = find(connection)) session->on_database_capacity();

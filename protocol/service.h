@@ -14,6 +14,7 @@
 #include "db/block_store.h"
 #include "db/gateway.h"
 #include "engine/handler.h"
+#include "protocol/claimer_presence.h"
 #include "protocol/event_bus.h"
 #include "protocol/event_router.h"
 #include "protocol/outbox.h"
@@ -27,7 +28,7 @@ class Service final : public engine::Handler {
  public:
   /// Everything outlives the service.
   Service(const Settings& settings, engine::Transport& transport, db::Gateway& database,
-          db::BlockStore& blocks, EventInbox& events, Outbox& outbox);
+          db::BlockStore& blocks, EventInbox& events, Outbox& outbox, ClaimerCounts& claimers);
   ~Service() override;
 
   void on_open(engine::ConnectionId connection, std::string_view peer_address) override;
@@ -47,6 +48,7 @@ class Service final : public engine::Handler {
   db::BlockStore& blocks() { return blocks_; }
   EventRouter& router() { return router_; }
   Outbox& outbox() { return outbox_; }
+  ClaimerPresence& presence() { return presence_; }
   const Pages& pages() const { return pages_; }
   bool shutting_down() const { return shutting_down_; }
 
@@ -68,6 +70,7 @@ class Service final : public engine::Handler {
   db::BlockStore& blocks_;
   EventInbox& events_;
   Outbox& outbox_;
+  ClaimerPresence presence_;
   const Pages pages_;
   EventRouter router_;
   std::vector<std::unique_ptr<Session>> sessions_;  // by slot

@@ -36,7 +36,7 @@ Session::Session(Service& service, engine::ConnectionId connection)
 }
 
 Session::~Session() {
-  if (attached_) service_.router().detach(*this);
+  release_identity();
   release_results();
 }
 
@@ -160,7 +160,15 @@ void Session::claim_identity(Identity identity) {
   attached_ = true;
 }
 
+void Session::join_invitation(std::string_view greeter) {
+  service_.presence().join({identity_.organization_id, *identity_.token}, greeter);
+  joined_ = true;
+}
+
 void Session::release_identity() {
+  if (std::exchange(joined_, false)) {
+    service_.presence().leave({identity_.organization_id, *identity_.token});
+  }
   if (attached_) service_.router().detach(*this);
   attached_ = false;
 }

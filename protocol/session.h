@@ -238,6 +238,8 @@ class Session {
   void claim_identity(Identity identity);
   /// verify_key, profile: of a device.
   void accept(const VerifyKey& verify_key = {}, Profile profile = {});
+  /// Precedes the accept() of a claimer. greeter: user ID.
+  void join_invitation(std::string_view greeter);
   void refuse(std::string_view result, std::string_view help);
 
  private:
@@ -334,6 +336,7 @@ class Session {
   Awaiting awaiting_ = Awaiting::nothing;
   bool running_ = false;         // the command is on the stack now
   bool attached_ = false;        // to the router
+  bool joined_ = false;          // a claimer whose handshake succeeded
   bool withdrawn_ = false;       // revoked or expired during the handshake
   bool output_blocked_ = false;  // the peer does not read: requests wait
   bool reading_paused_ = false;

@@ -126,7 +126,10 @@ void Session::on_block_reply(db::BlockJob* job) {
 
 void Session::on_event(const EventPointer& event) {
   const auto& content = event->event().content;
-  if (std::holds_alternative<UserRevoked>(content) ||
+  // A claimer hears of its own invitation's deletion only.
+  const bool deleted = identity_.kind == ConnectionKind::invited &&
+                       std::holds_alternative<InviteStatusChanged>(content);
+  if (deleted || std::holds_alternative<UserRevoked>(content) ||
       std::holds_alternative<OrganizationExpired>(content)) {
     // A handshake under way still tells its result: what the database says, and if that was read
     // before the event committed, the end comes right behind it.

@@ -28,3 +28,7 @@ CREATE INDEX IF NOT EXISTS parsec_ext_user_human ON public.user_ (human);
 -- user_realms: the newest role of a user in each realm.
 CREATE INDEX IF NOT EXISTS parsec_ext_realm_user_role_user
 ON public.realm_user_role (user_, realm, certified_on DESC, _id DESC);
+
+-- invite_new, invite_list: a greeter's not deleted invitations.
+CREATE INDEX IF NOT EXISTS parsec_ext_invitation_greeter
+ON public.invitation (greeter) WHERE deleted_on IS NULL;

@@ -35,6 +35,24 @@ Command quiet_ping(Session& session, Fields fields);  // other kinds of connecti
 // events.cpp
 Command events_subscribe(Session& session, Fields fields);
 Command events_listen(Session& session, Fields fields);
+// invites.cpp: the greeter's, and invite_info
+Command invite_new(Session& session, Fields fields);
+Command invite_delete(Session& session, Fields fields);
+Command invite_list(Session& session, Fields fields);
+Command invite_info(Session& session, Fields fields);
+// conduit.cpp
+Command invite_1_claimer_wait_peer(Session& session, Fields fields);
+Command invite_1_greeter_wait_peer(Session& session, Fields fields);
+Command invite_2a_claimer_send_hashed_nonce(Session& session, Fields fields);
+Command invite_2a_greeter_get_hashed_nonce(Session& session, Fields fields);
+Command invite_2b_greeter_send_nonce(Session& session, Fields fields);
+Command invite_2b_claimer_send_nonce(Session& session, Fields fields);
+Command invite_3a_claimer_signify_trust(Session& session, Fields fields);
+Command invite_3a_greeter_wait_peer_trust(Session& session, Fields fields);
+Command invite_3b_greeter_signify_trust(Session& session, Fields fields);
+Command invite_3b_claimer_wait_peer_trust(Session& session, Fields fields);
+Command invite_4_greeter_communicate(Session& session, Fields fields);
+Command invite_4_claimer_communicate(Session& session, Fields fields);
 // messages.cpp
 Command message_get(Session& session, Fields fields);
 // users.cpp

@@ -10,7 +10,8 @@ namespace {
 
 using namespace commands;
 
-constexpr std::array authenticated_commands = std::to_array<CommandSpec>({
+// What both versions of the API are offered.
+constexpr std::array common_commands = std::to_array<CommandSpec>({
     {"ping", ping},
     {"events_subscribe", events_subscribe},
     {"events_listen", events_listen, true},
@@ -38,6 +39,26 @@ constexpr std::array authenticated_commands = std::to_array<CommandSpec>({
     {"block_read", block_read},
 });
 
+// Invitations of API v2: the greeter's side.
+constexpr std::array greeter_commands = std::to_array<CommandSpec>({
+    {"invite_new", invite_new},
+    {"invite_delete", invite_delete},
+    {"invite_list", invite_list},
+    {"invite_1_greeter_wait_peer", invite_1_greeter_wait_peer},
+    {"invite_2a_greeter_get_hashed_nonce", invite_2a_greeter_get_hashed_nonce},
+    {"invite_2b_greeter_send_nonce", invite_2b_greeter_send_nonce},
+    {"invite_3a_greeter_wait_peer_trust", invite_3a_greeter_wait_peer_trust},
+    {"invite_3b_greeter_signify_trust", invite_3b_greeter_signify_trust},
+    {"invite_4_greeter_communicate", invite_4_greeter_communicate},
+});
+
+constexpr auto authenticated_commands = [] {
+  std::array<CommandSpec, common_commands.size() + greeter_commands.size()> all{};
+  const auto end = std::copy(common_commands.begin(), common_commands.end(), all.begin());
+  std::copy(greeter_commands.begin(), greeter_commands.end(), end);
+  return all;
+}();
+
 // Where API v1 has a form of its own, or a command that API v2 dropped (7-apiv1.md §7.3).
 constexpr std::array v1_forms = std::to_array<CommandSpec>({
     {"user_create", user_create_v1},
@@ -51,6 +72,13 @@ constexpr std::array v1_forms = std::to_array<CommandSpec>({
 
 constexpr std::array invited_commands = std::to_array<CommandSpec>({
     {"ping", quiet_ping},
+    {"invite_info", invite_info},
+    {"invite_1_claimer_wait_peer", invite_1_claimer_wait_peer},
+    {"invite_2a_claimer_send_hashed_nonce", invite_2a_claimer_send_hashed_nonce},
+    {"invite_2b_claimer_send_nonce", invite_2b_claimer_send_nonce},
+    {"invite_3a_claimer_signify_trust", invite_3a_claimer_signify_trust},
+    {"invite_3b_claimer_wait_peer_trust", invite_3b_claimer_wait_peer_trust},
+    {"invite_4_claimer_communicate", invite_4_claimer_communicate},
 });
 
 constexpr std::array anonymous_commands = std::to_array<CommandSpec>({
@@ -70,11 +98,11 @@ constexpr std::array administration_commands = std::to_array<CommandSpec>({
     {"organization_update", organization_update},
 });
 
-/// API v2's commands with the forms of API v1 in their place.
+/// The common commands with the forms of API v1 in their place.
 constexpr auto authenticated_v1_commands = [] {
   constexpr std::size_t of_v1_alone = 5;
-  std::array<CommandSpec, authenticated_commands.size() + of_v1_alone> all{};
-  auto end = std::copy(authenticated_commands.begin(), authenticated_commands.end(), all.begin());
+  std::array<CommandSpec, common_commands.size() + of_v1_alone> all{};
+  auto end = std::copy(common_commands.begin(), common_commands.end(), all.begin());
   for (const auto& form : v1_forms) {
     const auto same = std::find_if(all.begin(), end,
                                    [&](const CommandSpec& spec) { return spec.name == form.name; });
@@ -103,7 +131,7 @@ std::span<const CommandSpec> commands_of(ConnectionKind kind) {
 }
 
 const CommandSpec* find_command(ConnectionKind kind, std::string_view name) {
-  // At most thirty short names: a scan compares lengths first and is done in nanoseconds.
+  // At most forty short names: a scan compares lengths first and is done in nanoseconds.
   const auto specs = commands_of(kind);
   const auto found = std::find_if(specs.begin(), specs.end(),
                                   [&](const CommandSpec& spec) { return spec.name == name; });

@@ -80,12 +80,16 @@ class OfferedCommands : public IntegrationTest {
 
 TEST_F(OfferedCommands, ByKindOfConnection) {
   Session session = alice();
-  expect_offered(session, {&common},
+  expect_offered(session, {&common, &greeter},
                  {&v1, &v1_invitations, &claims, &claimer, &anonymous, &administrator});
   Session old = again(session, {}, 1);
   expect_offered(old, {&common, &v1}, {&greeter, &claims, &claimer, &anonymous, &administrator});
   Connection invited = session.organization().connect_invited(store_invitation(session, "DEVICE"));
-  expect_offered(invited, {},
+  // The others would wait for a peer.
+  static const Names claimer_alone{"invite_info", "invite_1_claimer_wait_peer",
+                                   "invite_2a_claimer_send_hashed_nonce",
+                                   "invite_2b_claimer_send_nonce", "invite_4_claimer_communicate"};
+  expect_offered(invited, {&claimer_alone},
                  {&common, &v1, &v1_invitations, &claims, &greeter, &anonymous, &administrator});
   Connection stranger = session.organization().connect_anonymous();
   expect_offered(stranger, {&anonymous},

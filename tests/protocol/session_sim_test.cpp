@@ -131,7 +131,7 @@ class SimServer final : public engine::Handler {
   SimServer(engine::Transport& transport, engine::Waker& waker, SimNetwork& network)
       : waker_(waker),
         database(network, waker, inbox_),
-        service_(settings(), transport, database, blocks_, inbox_, outbox_) {}
+        service_(settings(), transport, database, blocks_, inbox_, outbox_, claimers_) {}
 
   void on_open(engine::ConnectionId id, std::string_view peer) override {
     service_.on_open(id, peer);
@@ -172,6 +172,7 @@ class SimServer final : public engine::Handler {
   protocol::EventInbox inbox_{1024};
   ScriptedBlockStore blocks_;
   protocol::NullOutbox outbox_;
+  protocol::ClaimerCounts claimers_;
 
  public:
   SimDatabase database;

@@ -42,7 +42,8 @@ std::uint16_t Sent::close_code() const {
                                     std::to_integer<int>(payload[1]));
 }
 
-ServiceFixture::ServiceFixture() : service(settings, transport, database, blocks, inbox, outbox) {
+ServiceFixture::ServiceFixture()
+    : service(settings, transport, database, blocks, inbox, outbox, claimers) {
   settings.administration_token = "s3cr3t";
   settings.max_waiting_events = 8;
 }

@@ -139,6 +139,7 @@ class ServiceFixture {
   ScriptedBlockStore blocks;
   protocol::EventInbox inbox{1024};
   RecordingOutbox outbox;
+  protocol::ClaimerCounts claimers;
   protocol::Service service;
   SigningKey root_key;
   protocol::Challenge challenge{};  // of the last open_websocket()
