@@ -21,6 +21,8 @@
 #include "db/database.h"
 #include "engine/log.h"
 #include "engine/shard_thread.h"
+#include "engine/tls_context.h"
+#include "engine/tls_layer.h"
 #include "protocol/claimer_counts.h"
 #include "protocol/event_bus.h"
 #include "protocol/service.h"
@@ -86,6 +88,14 @@ engine::ShardThreadsOptions shard_options(const Configuration& configuration,
   return options;
 }
 
+/// Null: plain TCP.
+std::expected<std::unique_ptr<engine::TlsContext>, std::string> load_tls(
+    const Configuration& configuration) {
+  if (configuration.ssl_certfile.empty()) return nullptr;
+  return engine::TlsContext::load({.certificate_chain = configuration.ssl_certfile,
+                                   .private_key = configuration.ssl_keyfile});
+}
+
 /// The running server. Members are in the order of their start: each may use those above it, and
 /// the destructor goes the way back.
 class Backend {
@@ -93,6 +103,9 @@ class Backend {
   static std::expected<std::unique_ptr<Backend>, std::string> start(
       const Configuration& configuration) {
     std::unique_ptr<Backend> backend{new Backend{configuration}};
+    auto tls = load_tls(configuration);
+    if (!tls) return Failure{std::move(tls.error())};
+    backend->tls_ = std::move(*tls);
     db::BlockStoreSettings block_settings = configuration.block_store_settings;
     block_settings.shards = backend->shard_count_;
     auto blocks = db::BlockStores::open(configuration.block_store, block_settings);
@@ -125,6 +138,16 @@ class Backend {
     outbox_->stop(shutdown_timeout_);
     blocks_->stop();
     database_->stop();
+  }
+
+  bool uses_tls() const { return tls_ != nullptr; }
+  /// New connections get the certificate that the files hold now; unless they are unusable.
+  void renew_certificate() {
+    if (const auto renewed = tls_->reload(); !renewed) {
+      log::error("{}. The certificate that was loaded before stays in use", renewed.error());
+      return;
+    }
+    log::warn("The TLS certificate was read again");
   }
 
   const std::string& ring_description() const { return shards_->ring_description(); }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <optional>
 #include <regex>
 #include <utility>
@@ -171,13 +170,6 @@ void read_addresses(OptionReader& read, Configuration& configuration) {
     read.complain(configuration.ssl_keyfile.empty() ? "--ssl-certfile" : "--ssl-keyfile",
                   "key and certificate must be given together");
   }
-  for (const auto& [name, file] : {std::pair{"--ssl-keyfile", &configuration.ssl_keyfile},
-                                   std::pair{"--ssl-certfile", &configuration.ssl_certfile}}) {
-    std::error_code ignored;
-    if (!file->empty() && !std::filesystem::is_regular_file(*file, ignored)) {
-      read.complain(name, "there is no such file");
-    }
-  }
 }
 
 void read_organizations(OptionReader& read, Configuration& configuration) {
@@ -206,14 +198,6 @@ void read_capacity(OptionReader& read, Configuration& configuration) {
   configuration.shutdown_timeout = read.seconds("--shutdown-timeout");
 }
 
-/// What is understood and checked, but not offered by this version.
-void refuse_what_is_not_offered(OptionReader& read, const Configuration& configuration) {
-  const auto refuse = [&](std::string_view name, std::string_view what) {
-    read.complain(name, std::string{what} + " not offered by this version");
-  };
-  if (!configuration.ssl_keyfile.empty()) refuse("--ssl-keyfile", "TLS is");
-}
-
 }  // namespace
 
 std::expected<Configuration, UsageError> Configuration::from(OptionValues values) {
@@ -234,7 +218,6 @@ std::expected<Configuration, UsageError> Configuration::from(OptionValues values
   configuration.sentry_url_given = read.given("--sentry-url");
   configuration.debug = read.boolean("--debug");
   read_capacity(read, configuration);
-  if (!read.error()) refuse_what_is_not_offered(read, configuration);
   if (read.error()) return std::unexpected{*read.error()};
   return configuration;
 }

@@ -23,6 +23,7 @@ StopSignals::Request StopSignals::wait() {
   for (;;) {
     const int number = ::sigwaitinfo(&set_, nullptr);
     if (number == SIGUSR1) return Request::dump_state;
+    if (number == SIGHUP) return Request::hang_up;
     if (number > 0) return Request::stop;
     // EINTR: a debugger attached, or the process was stopped and continued.
   }

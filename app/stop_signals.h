@@ -12,12 +12,16 @@ namespace parsec::app {
 
 class StopSignals {
  public:
-  /// From here on signals wait until they are asked for. SIGHUP (the terminal is gone) stops, too.
+  /// From here on signals wait until they are asked for.
   static StopSignals hold();
   /// They end the process at once again, but for SIGUSR1, which is then ignored.
   void release();
 
-  enum class Request { stop, dump_state };
+  enum class Request {
+    stop,
+    dump_state,  // SIGUSR1
+    hang_up,     // SIGHUP: the terminal is gone, or a certificate was renewed
+  };
   Request wait();
 
  private:

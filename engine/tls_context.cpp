@@ -1,0 +1,141 @@
+#include "engine/tls_context.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <array>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+namespace parsec::engine {
+namespace {
+
+using Failure = std::unexpected<std::string>;
+
+/// The first error that OpenSSL noted; what followed are its consequences.
+std::string openssl_error() {
+  const unsigned long code = ERR_peek_error();
+  ERR_clear_error();
+  if (ERR_SYSTEM_ERROR(code)) return std::strerror(static_cast<int>(ERR_GET_REASON(code)));
+  const char* reason = ERR_reason_error_string(code);
+  return reason == nullptr ? "unknown error" : reason;
+}
+
+/// Nobody can be asked for a passphrase: notes that the key needs one.
+int refuse_passphrase(char*, int, int, void* asked) {
+  *static_cast<bool*>(asked) = true;
+  return -1;
+}
+
+/// Whoever offers protocols and not this one goes on without: nothing else is spoken here anyway.
+int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* chosen_size,
+                    const unsigned char* offered, unsigned int offered_size, void*) {
+  static constexpr unsigned char http_1_1[] = "\x08http/1.1";  // RFC 7301 §3.1
+  unsigned char* found = nullptr;
+  if (SSL_select_next_proto(&found, chosen_size, http_1_1, sizeof http_1_1 - 1, offered,
+                            offered_size) != OPENSSL_NPN_NEGOTIATED) {
+    return SSL_TLSEXT_ERR_NOACK;
+  }
+  *chosen = found;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+/// Forward secrecy and authenticated encryption only (RFC 9325 §4.2); TLS 1.3 has nothing else.
+bool harden(SSL_CTX* context) {
+  SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+  // An idle connection keeps no record buffers.
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  // Sessions live in tickets, with the clients. One for each handshake: a client asks for the next
+  // when it uses it.
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(context, 1);
+  SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
+  constexpr unsigned char session_context[] = "parsec";
+  return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+         SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
+         SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") == 1 &&
+         SSL_CTX_set_session_id_context(context, session_context, sizeof session_context - 1) == 1;
+}
+
+/// By what one handshake costs, so that a turn spends a millisecond or two on them at most: an RSA
+/// signature takes about ten times as long as the rest together.
+std::uint32_t affordable_handshakes(SSL_CTX* context) {
+  return EVP_PKEY_is_a(SSL_CTX_get0_privatekey(context), "RSA") == 1 ? 2 : 8;
+}
+
+constexpr std::size_t ticket_keys_size = 80;  // SSL_CTX_set_tlsext_ticket_keys(3)
+
+}  // namespace
+
+void FreeTls::operator()(SSL* tls) const { SSL_free(tls); }
+void FreeTls::operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+
+std::expected<std::unique_ptr<TlsContext>, std::string> TlsContext::load(TlsFiles files) {
+  std::unique_ptr<TlsContext> context{new TlsContext{std::move(files)}};
+  auto loaded = read(context->files_);
+  if (!loaded) return Failure{std::move(loaded.error())};
+  context->loaded_ = std::move(*loaded);
+  return context;
+}
+
+std::expected<void, std::string> TlsContext::reload() {
+  auto loaded = read(files_);
+  if (!loaded) return Failure{std::move(loaded.error())};
+  const std::lock_guard lock{mutex_};
+  // Sessions outlive the certificate.
+  std::array<unsigned char, ticket_keys_size> keys;
+  SSL_CTX_get_tlsext_ticket_keys(loaded_.context.get(), keys.data(), keys.size());
+  SSL_CTX_set_tlsext_ticket_keys(loaded->context.get(), keys.data(), keys.size());
+  OPENSSL_cleanse(keys.data(), keys.size());
+  std::swap(loaded_, *loaded);
+  return {};
+}
+
+std::expected<TlsContext::Loaded, std::string> TlsContext::read(const TlsFiles& files) {
+  ERR_clear_error();
+  Loaded loaded;
+  loaded.context.reset(SSL_CTX_new(TLS_server_method()));
+  SSL_CTX* context = loaded.context.get();
+  if (context == nullptr || !harden(context)) {
+    return Failure{"TLS cannot be set up: " + openssl_error()};
+  }
+  if (SSL_CTX_use_certificate_chain_file(context, files.certificate_chain.c_str()) != 1) {
+    return Failure{"The TLS certificate `" + files.certificate_chain +
+                   "` cannot be used: " + openssl_error()};
+  }
+  bool encrypted = false;
+  SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
+  SSL_CTX_set_default_passwd_cb_userdata(context, &encrypted);
+  const bool key_read =
+      SSL_CTX_use_PrivateKey_file(context, files.private_key.c_str(), SSL_FILETYPE_PEM) == 1;
+  SSL_CTX_set_default_passwd_cb_userdata(context, nullptr);
+  const std::string key = "The TLS private key `" + files.private_key + "` ";
+  if (encrypted) {
+    ERR_clear_error();
+    return Failure{key + "is encrypted: the server needs it without a passphrase"};
+  }
+  const unsigned long code = ERR_peek_error();
+  const bool mismatch =
+      ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH;
+  if (!key_read && !mismatch) return Failure{key + "cannot be used: " + openssl_error()};
+  if (!key_read || SSL_CTX_check_private_key(context) != 1) {
+    ERR_clear_error();
+    return Failure{key + "does not belong to the certificate `" + files.certificate_chain + "`"};
+  }
+  loaded.handshakes_per_turn = affordable_handshakes(context);
+  return loaded;
+}
+
+TlsPointer TlsContext::new_connection() const {
+  const std::lock_guard lock{mutex_};
+  return TlsPointer{SSL_new(loaded_.context.get())};
+}
+
+std::uint32_t TlsContext::handshakes_per_turn() const {
+  const std::lock_guard lock{mutex_};
+  return loaded_.handshakes_per_turn;
+}
+
+}  // namespace parsec::engine
