@@ -92,8 +92,8 @@ engine::ShardThreadsOptions shard_options(const Configuration& configuration,
 std::expected<std::unique_ptr<engine::TlsContext>, std::string> load_tls(
     const Configuration& configuration) {
   if (configuration.ssl_certfile.empty()) return nullptr;
-  return engine::TlsContext::load({.certificate_chain = configuration.ssl_certfile,
-                                   .private_key = configuration.ssl_keyfile});
+  return engine::TlsContext::load(
+      {.certificate_chain = configuration.ssl_certfile, .private_key = configuration.ssl_keyfile});
 }
 
 /// The running server. Members are in the order of their start: each may use those above it, and
@@ -185,19 +185,23 @@ class Backend {
   }
 
   std::expected<void, std::string> start_shards(const Configuration& configuration) {
-    const auto make_service = [this](engine::ShardIndex index, engine::Transport& transport,
-                                     engine::Waker& waker) -> std::unique_ptr<engine::Handler> {
+    const engine::ShardThreadsOptions options = shard_options(configuration, shard_count_);
+    const auto make_handler = [this, limits = options.limits](
+                                  engine::ShardIndex index, engine::Transport& transport,
+                                  engine::Waker& waker) -> std::unique_ptr<engine::Handler> {
       const auto shard = static_cast<std::uint32_t>(index);
-      auto service = std::make_unique<protocol::Service>(
-          settings_, transport, database_->gateway(shard), *shard_blocks_[shard],
-          events_.inbox(shard), *outbox_, claimers_);
+      const auto make_service = [&](engine::Transport& plain) {
+        return std::make_unique<protocol::Service>(settings_, plain, database_->gateway(shard),
+                                                   *shard_blocks_[shard], events_.inbox(shard),
+                                                   *outbox_, claimers_);
+      };
       events_.set_waker(shard, &waker);
       database_->set_waker(shard, &waker);
       blocks_->set_waker(shard, &waker);
-      return service;
+      if (!tls_) return make_service(transport);
+      return std::make_unique<engine::TlsLayer>(transport, *tls_, limits, make_service);
     };
-    auto shards =
-        engine::ShardThreads::start(shard_options(configuration, shard_count_), make_service);
+    auto shards = engine::ShardThreads::start(options, make_handler);
     if (!shards) {
       forget_wakers();
       return Failure{std::move(shards.error())};
@@ -220,6 +224,7 @@ class Backend {
   const protocol::Settings settings_;
   protocol::EventBus events_;
   protocol::ClaimerCounts claimers_;
+  std::unique_ptr<engine::TlsContext> tls_;  // null: plain TCP
   std::unique_ptr<db::BlockStores> blocks_;
   std::unique_ptr<db::Database> database_;
   std::optional<DeliveringOutbox> outbox_;
@@ -236,6 +241,21 @@ void print_start_line(const Configuration& configuration) {
   std::printf("Starting Parsec Backend on %s:%u (%s)\n", configuration.host.c_str(),
               unsigned{configuration.port}, configuration.description().c_str());
   std::fflush(stdout);
+}
+
+void serve_until_stopped(Backend& backend, StopSignals& signals) {
+  for (;;) {
+    switch (signals.wait()) {
+      case StopSignals::Request::stop:
+        return;
+      case StopSignals::Request::dump_state:
+        std::fputs(backend.dump().c_str(), stderr);
+        break;
+      case StopSignals::Request::hang_up:
+        if (!backend.uses_tls()) return;
+        backend.renew_certificate();
+    }
+  }
 }
 
 }  // namespace
@@ -258,13 +278,11 @@ int run_backend(const Configuration& configuration) {
   auto backend = Backend::start(configuration);
   if (!backend) return fail(backend.error());
   StopSignals signals = StopSignals::hold();
-  log::info("Serving on {}:{} with {}", configuration.host, configuration.port,
-            (*backend)->ring_description());
+  log::info("Serving on {}:{} {} with {}", configuration.host, configuration.port,
+            (*backend)->uses_tls() ? "over TLS" : "without TLS", (*backend)->ring_description());
   print_start_line(configuration);
 
-  while (signals.wait() == StopSignals::Request::dump_state) {
-    std::fputs((*backend)->dump().c_str(), stderr);
-  }
+  serve_until_stopped(**backend, signals);
   signals.release();
   log::info("Stopping");
   (*backend)->stop();

@@ -13,6 +13,12 @@
 
 namespace parsec::protocol {
 
+namespace {
+
+constexpr std::byte tls_handshake_record{22};  // RFC 8446 §5.1
+
+}  // namespace
+
 void Session::read_http(std::span<std::byte>& input) {
   if (opening_->body_to_skip > 0) {
     const auto skipped = std::min<std::uint64_t>(opening_->body_to_skip, input.size());
@@ -21,6 +27,13 @@ void Session::read_http(std::span<std::byte>& input) {
     return;
   }
   auto& kept = opening_->head;
+  if (kept.empty() && input.front() == tls_handshake_record) {
+    // Whoever speaks TLS to a plain port waits for an answer that never comes.
+    log::info("connection {:x}: TLS, where it is not spoken", connection_.packed());
+    service_.transport().close(connection_, engine::CloseMode::after_flush);
+    phase_ = Phase::closing;
+    return;
+  }
   if (kept.empty()) {  // the usual case: a whole head in one piece, read where it is
     const auto size = http::head_size(as_text(input));
     if (size != 0) {

@@ -271,14 +271,6 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"timeout", {"--head-timeout", "-"}, "seconds"}),
     [](const auto& row) { return row.param.name; });
 
-// Understood and checked, but for a later version.
-INSTANTIATE_TEST_SUITE_P(NotOffered, Refused,
-                         testing::Values(Refusal{"tls",
-                                                 {"--ssl-keyfile", PARSEC_SOURCE_DIR "/README.md",
-                                                  "--ssl-certfile", PARSEC_SOURCE_DIR "/README.md"},
-                                                 "not offered"}),
-                         [](const auto& row) { return row.param.name; });
-
 TEST(Configuration, NamesTheVariableThatAWrongValueCameFrom) {
   Variables variables = required;
   variables["PARSEC_PORT"] = "x";
