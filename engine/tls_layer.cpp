@@ -36,6 +36,8 @@ struct TlsLayer::Connection {
   OutputBuffer gathering;
   OutputBuffer sending;
   std::size_t sent = 0;
+  /// Size of `gathering` when it exceeded the high water, 0 before; see Limits::output_limit.
+  std::size_t gathered_at_high_water = 0;
   /// Records that came while the handler did not read, or that wait for the handshake's turn.
   OutputBuffer held;
 
@@ -297,6 +299,7 @@ void TlsLayer::encrypt(Connection& connection, Share share) {
       give_back(connection.sending);
       connection.sent = 0;
       std::swap(connection.sending, connection.gathering);
+      connection.gathered_at_high_water = 0;
     }
     if (share == Share::window &&
         below_.pending_output(connection.id) > limits_.output_high_water) {
@@ -324,11 +327,19 @@ void TlsLayer::encrypt(Connection& connection, Share share) {
       connection.is_drained = true;
       drained_.push_back(connection.id);
     }
-  } else if (connection.gathering.size() > limits_.output_limit) {
+  } else if (exceeds_output_limit(connection)) {
     connection.reason = CloseReason::output_limit;
     connection.over = true;
     below_.close(connection.id, CloseMode::abort);
   }
+}
+
+/// As the shard counts it (ShardCore), of what it has not seen yet.
+bool TlsLayer::exceeds_output_limit(Connection& connection) const {
+  const std::size_t size = connection.gathering.size();
+  std::size_t& before = connection.gathered_at_high_water;
+  if (before == 0 && size > limits_.output_high_water) before = size;
+  return before != 0 && size - before > limits_.output_limit;
 }
 
 void TlsLayer::deliver_drained() {

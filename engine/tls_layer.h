@@ -75,6 +75,7 @@ class TlsLayer final : public Handler, public Transport {
   enum class Share : std::uint8_t { window, everything };
   void encrypt(Connection& connection, Share share);
   void encrypt_dirty();
+  bool exceeds_output_limit(Connection& connection) const;
   void deliver_drained();
   void mark_dirty(Connection& connection);
   void give_back(OutputBuffer& buffer);

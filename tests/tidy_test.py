@@ -41,6 +41,7 @@ TESTED_ELSEWHERE = {
     "db/shard_gateway.cpp": "tests/db/database_test.cpp",
     "db/transaction.cpp": "tests/db/migrations_test.cpp",
     "engine/outbound_worker.cpp": "tests/engine/outbound_test.cpp",
+    "engine/tls_session.cpp": "tests/engine/tls_layer_test.cpp",
     "protocol/event_bus.cpp": "tests/protocol/subscription_test.cpp",
     "protocol/event_router.cpp": "tests/protocol/subscription_test.cpp",
     "protocol/events.cpp": "tests/protocol/subscription_test.cpp",

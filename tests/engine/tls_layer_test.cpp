@@ -264,9 +264,11 @@ TEST_F(TlsLayerTest, WhoSawTooMuchOutputIsToldWhenItMayGoOn) {
 
 TEST_F(TlsLayerTest, APeerThatDoesNotReadIsLeft) {
   open_and_shake_hands();
-  plain_output().append(std::string(300'000, 'a'));  // one reply of any size does not count
-  layer_->on_turn();
-  EXPECT_FALSE(below_[id].closed);
+  for (int i = 0; i < 2; ++i) {  // replies of any size do not count, the one behind included
+    plain_output().append(std::string(300'000, 'a'));
+    layer_->on_turn();
+    EXPECT_FALSE(below_[id].closed);
+  }
   plain_output().append(std::string(limits_.output_limit + 1, 'b'));
   layer_->on_turn();
   EXPECT_EQ(below_[id].closed, CloseMode::abort);
