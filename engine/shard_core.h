@@ -6,9 +6,6 @@
 // state calls for. So a handler may call anything from anywhere, nothing calls back into it, and
 // everything it appended during a turn leaves in one send.
 //
-// A TLS layer belongs between this and the handler: it would take the bytes that deliver() hands
-// to the handler, and give the handler another OutputBuffer than `gathering`.
-//
 // Shard thread only.
 #pragma once
 
