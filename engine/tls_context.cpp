@@ -59,12 +59,6 @@ bool harden(SSL_CTX* context) {
          SSL_CTX_set_session_id_context(context, session_context, sizeof session_context - 1) == 1;
 }
 
-/// By what one handshake costs, so that a turn spends a millisecond or two on them at most: an RSA
-/// signature takes about ten times as long as the rest together.
-std::uint32_t affordable_handshakes(SSL_CTX* context) {
-  return EVP_PKEY_is_a(SSL_CTX_get0_privatekey(context), "RSA") == 1 ? 2 : 8;
-}
-
 constexpr std::size_t ticket_keys_size = 80;  // SSL_CTX_set_tlsext_ticket_keys(3)
 
 }  // namespace
@@ -86,8 +80,8 @@ std::expected<void, std::string> TlsContext::reload() {
   const std::lock_guard lock{mutex_};
   // Sessions outlive the certificate.
   std::array<unsigned char, ticket_keys_size> keys;
-  SSL_CTX_get_tlsext_ticket_keys(loaded_.context.get(), keys.data(), keys.size());
-  SSL_CTX_set_tlsext_ticket_keys(loaded->context.get(), keys.data(), keys.size());
+  SSL_CTX_get_tlsext_ticket_keys(loaded_.get(), keys.data(), keys.size());
+  SSL_CTX_set_tlsext_ticket_keys(loaded->get(), keys.data(), keys.size());
   OPENSSL_cleanse(keys.data(), keys.size());
   std::swap(loaded_, *loaded);
   return {};
@@ -95,9 +89,8 @@ std::expected<void, std::string> TlsContext::reload() {
 
 std::expected<TlsContext::Loaded, std::string> TlsContext::read(const TlsFiles& files) {
   ERR_clear_error();
-  Loaded loaded;
-  loaded.context.reset(SSL_CTX_new(TLS_server_method()));
-  SSL_CTX* context = loaded.context.get();
+  Loaded loaded{SSL_CTX_new(TLS_server_method())};
+  SSL_CTX* context = loaded.get();
   if (context == nullptr || !harden(context)) {
     return Failure{"TLS cannot be set up: " + openssl_error()};
   }
@@ -124,18 +117,12 @@ std::expected<TlsContext::Loaded, std::string> TlsContext::read(const TlsFiles& 
     ERR_clear_error();
     return Failure{key + "does not belong to the certificate `" + files.certificate_chain + "`"};
   }
-  loaded.handshakes_per_turn = affordable_handshakes(context);
   return loaded;
 }
 
 TlsPointer TlsContext::new_connection() const {
   const std::lock_guard lock{mutex_};
-  return TlsPointer{SSL_new(loaded_.context.get())};
-}
-
-std::uint32_t TlsContext::handshakes_per_turn() const {
-  const std::lock_guard lock{mutex_};
-  return loaded_.handshakes_per_turn;
+  return TlsPointer{SSL_new(loaded_.get())};
 }
 
 }  // namespace parsec::engine

@@ -8,11 +8,11 @@
 
 #include <openssl/types.h>
 
-#include <cstdint>
 #include <expected>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace parsec::engine {
 
@@ -39,15 +39,8 @@ class TlsContext {
   /// The server's side of a new connection; null when memory is short.
   TlsPointer new_connection() const;
 
-  /// Handshake messages a shard works off in one turn: a signature takes long, and the other
-  /// connections of the shard wait meanwhile.
-  std::uint32_t handshakes_per_turn() const;
-
  private:
-  struct Loaded {
-    std::unique_ptr<SSL_CTX, FreeTls> context;
-    std::uint32_t handshakes_per_turn = 1;
-  };
+  using Loaded = std::unique_ptr<SSL_CTX, FreeTls>;
 
   explicit TlsContext(TlsFiles files) : files_(std::move(files)) {}
   static std::expected<Loaded, std::string> read(const TlsFiles& files);

@@ -9,6 +9,9 @@
 namespace parsec::engine {
 namespace {
 
+/// One takes up to a millisecond (an RSA signature), for which the other connections of the shard
+/// wait; a turn between two of them costs a hundredth of it.
+constexpr std::uint32_t handshakes_per_turn = 1;
 constexpr std::size_t largest_record = 16 * 1024;  // of plain bytes, RFC 8446 §5.1
 /// What encryption adds to a record at most, with room to spare.
 constexpr std::size_t record_overhead = 64;
@@ -205,9 +208,9 @@ void TlsLayer::update_reading(const Connection& connection) {
 
 void TlsLayer::serve_handshakes() {
   if (handshakes_.empty()) return;
-  const std::uint32_t affordable = context_.handshakes_per_turn();
   std::size_t taken = 0;
-  for (std::uint32_t served = 0; served < affordable && taken < handshakes_.size(); ++taken) {
+  for (std::uint32_t served = 0; served < handshakes_per_turn && taken < handshakes_.size();
+       ++taken) {
     Connection* connection = find(handshakes_[taken]);
     if (connection == nullptr) continue;
     connection->waits_for_turn = false;

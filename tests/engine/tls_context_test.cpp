@@ -31,15 +31,6 @@ TEST(TlsContext, TakesEveryKindOfKey) {
   }
 }
 
-TEST(TlsContext, MoreHandshakesFitIntoATurnWhenTheyCostLess) {
-  const TlsCertificate fast{"IP:127.0.0.1", TlsCertificate::Kind::p256};
-  const TlsCertificate slow{"IP:127.0.0.1", TlsCertificate::Kind::rsa2048};
-  const auto many = TlsContext::load({fast.certificate(), fast.key()});
-  const auto few = TlsContext::load({slow.certificate(), slow.key()});
-  EXPECT_GT((*many)->handshakes_per_turn(), (*few)->handshakes_per_turn());
-  EXPECT_GE((*few)->handshakes_per_turn(), 1u);
-}
-
 TEST(TlsContext, SaysWhatIsWrong) {
   const TlsCertificate files, others;
   const TlsCertificate rsa{"IP:127.0.0.1", TlsCertificate::Kind::rsa2048};
