@@ -132,6 +132,7 @@ TEST_F(LoggingTest, LosesNothingAtItsEnd) {
                                      << 20;  // whole pages: a pipe refills only those
   const std::string long_text(line_bytes - frame, 'x');
   log::error("{}", long_text);
+  file.await_full();  // the thread is writing it: the following cannot push it out of the queue
   for (int i = 0; i < 20'000; ++i) log::error("more than the queue holds");
   log::error("the last");
   file.skip(line_bytes - SlowFile::capacity);
