@@ -12,12 +12,15 @@ ClaimerPresence::~ClaimerPresence() {
   for (auto* request : refused_) database_.release(request);
 }
 
-void ClaimerPresence::join(const InvitationKey& key, std::string_view greeter) {
-  if (const auto announcement = counts_.join(key, greeter)) announce(key, *announcement);
+bool ClaimerPresence::join(const InvitationKey& key, std::string_view greeter,
+                           engine::ConnectionId claimer) {
+  const auto announcement = counts_.join(key, greeter);
+  if (announcement) announce({key, claimer}, *announcement);
+  return announcement.has_value();
 }
 
 void ClaimerPresence::leave(const InvitationKey& key) {
-  if (const auto announcement = counts_.leave(key)) announce(key, *announcement);
+  if (const auto announcement = counts_.leave(key)) announce({key, {}}, *announcement);
 }
 
 void ClaimerPresence::hear(const Event& event) {
@@ -31,26 +34,28 @@ void ClaimerPresence::hear(const Event& event) {
   }
 }
 
-void ClaimerPresence::announce(InvitationKey key, const ClaimerCounts::Announcement& announcement) {
+void ClaimerPresence::announce(UnderWay what, const ClaimerCounts::Announcement& announcement) {
+  const InvitationKey& key = what.key;
   const bool is_ready = announcement.status == ClaimerCounts::Status::ready;
   const auto notification =
       invite_status_changed(key, announcement.greeter, is_ready ? "READY" : "IDLE");
   auto* request = database_.acquire();
   request->tag = next_tag_++;
   db::functions::claimer_announce(*request, key.organization_id, key.token, notification.bytes());
-  under_way_.emplace(request->tag, std::move(key));
+  under_way_.emplace(request->tag, std::move(what));
   if (!database_.submit(request)) refused_.push_back(request);
 }
 
 bool ClaimerPresence::take_reply(db::Request* reply) {
   if (reply->function != &db::functions::claimer_announce_function) return false;
-  auto node = under_way_.extract(reply->tag);
+  auto [key, claimer] = std::move(under_way_.extract(reply->tag).mapped());
   const auto outcome = reply->outcome;
   database_.release(reply);
   if (outcome == db::Outcome::failed) log::error("the database refused an invitation's status");
   const bool again = outcome == db::Outcome::unavailable || outcome == db::Outcome::unknown;
-  const auto next = counts_.announced(node.mapped(), again);
-  if (next) announce(std::move(node.mapped()), *next);
+  const auto next = counts_.announced(key, again);
+  if (next) announce({std::move(key), {}}, *next);
+  if (claimer) told_(*claimer);
   return true;
 }
 

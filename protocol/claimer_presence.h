@@ -7,12 +7,16 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "db/gateway.h"
+#include "engine/handler.h"
 #include "protocol/claimer_counts.h"
 #include "protocol/events.h"
 #include "protocol/notification.h"
@@ -21,15 +25,18 @@ namespace parsec::protocol {
 
 class ClaimerPresence {
  public:
-  /// Both outlive it; counts are those of the whole server.
-  ClaimerPresence(db::Gateway& database, ClaimerCounts& counts)
-      : database_(database), counts_(counts) {}
+  using Told = std::function<void(engine::ConnectionId claimer)>;
+  /// Both outlive it; counts are those of the whole server. told: the announcement that join()
+  /// spoke of has committed, or failed.
+  ClaimerPresence(db::Gateway& database, ClaimerCounts& counts, Told told)
+      : database_(database), counts_(counts), told_(std::move(told)) {}
   ~ClaimerPresence();
   ClaimerPresence(const ClaimerPresence&) = delete;
   ClaimerPresence& operator=(const ClaimerPresence&) = delete;
 
-  // --- Claimers of this shard. greeter: user ID.
-  void join(const InvitationKey& key, std::string_view greeter);
+  // --- Claimers of this shard
+  /// greeter: user ID. True: READY is being announced for this claimer; told() follows.
+  bool join(const InvitationKey& key, std::string_view greeter, engine::ConnectionId claimer);
   void leave(const InvitationKey& key);
 
   // --- What is known
@@ -47,12 +54,17 @@ class ClaimerPresence {
   void retry();
 
  private:
-  void announce(InvitationKey key, const ClaimerCounts::Announcement& announcement);
+  struct UnderWay {
+    InvitationKey key;
+    std::optional<engine::ConnectionId> claimer;  // who waits for it
+  };
+  void announce(UnderWay what, const ClaimerCounts::Announcement& announcement);
 
   db::Gateway& database_;
   ClaimerCounts& counts_;
+  const Told told_;
   std::unordered_set<InvitationKey> ready_;
-  std::unordered_map<std::uint64_t, InvitationKey> under_way_;  // by the tag of the request
+  std::unordered_map<std::uint64_t, UnderWay> under_way_;  // by the tag of the request
   std::uint64_t next_tag_ = 0;
   std::vector<db::Request*> refused_;  // by a full ring
 };

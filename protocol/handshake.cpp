@@ -200,7 +200,7 @@ Command join_invitation(Session& session, Fields fields) {
     co_return session.refuse("bad_identity", "Invalid handshake: Invitation already deleted");
   }
   if (found.type() != type) co_return session.refuse("bad_identity", invalid_information);
-  session.join_invitation(found.greeter());
+  co_await session.join(found.greeter());
   session.accept();
 }
 

@@ -23,7 +23,10 @@ Service::Service(const Settings& settings, engine::Transport& transport, db::Gat
       blocks_(blocks),
       events_(events),
       outbox_(outbox),
-      presence_(database, claimers),
+      presence_(database, claimers,
+                [this](engine::ConnectionId claimer) {
+                  if (auto* session = find(claimer)) session->on_presence_told();
+                }),
       pages_(settings.backend_address, settings.server_name) {}
 
 Service::~Service() = default;

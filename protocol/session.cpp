@@ -160,9 +160,14 @@ void Session::claim_identity(Identity identity) {
   attached_ = true;
 }
 
-void Session::join_invitation(std::string_view greeter) {
-  service_.presence().join({identity_.organization_id, *identity_.token}, greeter);
+bool Session::join_invitation(std::string_view greeter) {
   joined_ = true;
+  return service_.presence().join({identity_.organization_id, *identity_.token}, greeter,
+                                  connection_);
+}
+
+void Session::on_presence_told() {
+  if (awaiting_ == Awaiting::presence) continue_command();
 }
 
 void Session::release_identity() {

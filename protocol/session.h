@@ -93,6 +93,7 @@ class Session {
   void on_block_reply(db::BlockJob* job);        // takes it
   void on_block_capacity();
   void on_fence(bool kept);
+  void on_presence_told();
   void on_shutdown();
 
   engine::ConnectionId connection() const { return connection_; }
@@ -238,8 +239,16 @@ class Session {
   void claim_identity(Identity identity);
   /// verify_key, profile: of a device.
   void accept(const VerifyKey& verify_key = {}, Profile profile = {});
-  /// Precedes the accept() of a claimer. greeter: user ID.
-  void join_invitation(std::string_view greeter);
+  /// `co_await session.join(greeter);` Precedes the accept() of a claimer: whoever subscribes after
+  /// that hears no more of READY. greeter: user ID.
+  struct Joining {
+    Session& session;
+    std::string_view greeter;
+    bool await_ready() const { return !session.join_invitation(greeter); }
+    void await_suspend(std::coroutine_handle<>) { session.awaiting_ = Awaiting::presence; }
+    void await_resume() const {}
+  };
+  Joining join(std::string_view greeter) { return {*this, greeter}; }
   void refuse(std::string_view result, std::string_view help);
 
  private:
@@ -254,6 +263,7 @@ class Session {
     fence,
     news,
     blocks,
+    presence,
   };
 
   /// State that only the beginning of a connection needs.
@@ -300,6 +310,7 @@ class Session {
   /// True: the command waits for nothing that it caused itself.
   bool idles() const { return awaiting_ == Awaiting::event || awaiting_ == Awaiting::news; }
   void cancel_long_poll();
+  bool join_invitation(std::string_view greeter);
   void after_command();
   void serve_waiting();
   void log_reply(std::string_view status) const;

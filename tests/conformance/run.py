@@ -7,12 +7,9 @@
   database   two servers and one with spontaneous bootstrap on one PostgreSQL, blocks in it; also
              looks at mails and into the database, and cuts its connections
 
-Further options go to the suite's own run.py (`--only vlobs.`, `--failures`, …). Cases of what is
-not offered yet are listed, with reasons, in not_offered.txt beside this file: they run, but their
-failures do not count.
+Further options go to the suite's own run.py (`--only vlobs.`, `--failures`, …).
 """
 import argparse
-import fnmatch
 import os
 import pwd
 import re
@@ -26,7 +23,6 @@ import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
 TOKEN = "s3cr3t"
 START_SECONDS = 60
 STOP_SECONDS = 30
@@ -175,20 +171,12 @@ DEPLOYMENTS = {"dev": start_dev, "database": start_database}
 # --- Judgement -----------------------------------------------------------------------------------
 
 
-def not_offered():
-    """The patterns of not_offered.txt; `[` stands for itself."""
-    lines = (HERE / "not_offered.txt").read_text().splitlines()
-    patterns = [line.split("#")[0].strip() for line in lines]
-    return [pattern.replace("[", "[[]") for pattern in patterns if pattern]
-
-
 RESULT = re.compile(r"(PASS|FAIL) (\w+\.\w+(?:\[.*?\])?)(?:: |$)")
 
 
 def run_suite(suite, options):
-    """Passes the suite's lines on, marked; gives (passed, failed, not offered, finished)."""
-    listed = not_offered()
-    passed = failed = later = 0
+    """Passes on what failed; gives (passed, failed, finished)."""
+    passed = failed = 0
     finished = hide = False
     command = ["/usr/bin/python3", suite / "run.py", "--administration-token", TOKEN, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -200,16 +188,13 @@ def run_suite(suite, options):
                     print(line, end="", flush=True)
                 continue
             verdict, name = result.groups()
-            expected = any(fnmatch.fnmatchcase(name, pattern) for pattern in listed)
-            hide = verdict == "PASS" or expected
+            hide = verdict == "PASS"
             if verdict == "PASS":
                 passed += 1
-            elif expected:
-                later += 1
             else:
                 failed += 1
                 print(line, end="", flush=True)
-    return passed, failed, later, finished
+    return passed, failed, finished
 
 
 def main():
@@ -228,11 +213,10 @@ def main():
             program, directory, stack.enter_context
         )
         jobs = [] if "--jobs" in rest else ["--jobs", "8"]
-        passed, failed, later, finished = run_suite(options.suite, suite_options + jobs + rest)
+        passed, failed, finished = run_suite(options.suite, suite_options + jobs + rest)
         stack.close()
     unclean = [server for server in servers if server.exit_code != 0]
-    print(f"conformance, {options.deployment}: {passed} passed, {failed} failed, "
-          f"{later} not offered yet")
+    print(f"conformance, {options.deployment}: {passed} passed, {failed} failed")
     return 1 if failed or unclean or not finished or not passed else 0
 
 

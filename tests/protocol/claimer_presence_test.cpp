@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "db/functions/invite.h"
 #include "tests/support/scripted_database.h"
 
@@ -28,7 +30,8 @@ class Presence : public ::testing::Test {
   const InvitationKey key{"Org", Uuid{{std::byte{1}}}};
   ScriptedDatabase database;
   ClaimerCounts counts;
-  ClaimerPresence presence{database, counts};
+  std::vector<engine::ConnectionId> told;
+  ClaimerPresence presence{database, counts, [this](auto claimer) { told.push_back(claimer); }};
 };
 
 TEST_F(Presence, StatusFromEvents) {
@@ -47,7 +50,7 @@ TEST_F(Presence, StatusFromEvents) {
 }
 
 TEST_F(Presence, AnnouncesOneAfterTheOther) {
-  presence.join(key, "alice");
+  presence.join(key, "alice", {});
   ASSERT_EQ(1U, database.submitted.size());
   EXPECT_EQ(&db::functions::claimer_announce_function, database.submitted.front()->function);
   presence.leave(key);
@@ -60,8 +63,23 @@ TEST_F(Presence, AnnouncesOneAfterTheOther) {
   EXPECT_EQ(0, database.acquired);
 }
 
+TEST_F(Presence, TellsTheClaimerWhenItsComingIsKnown) {
+  const engine::ConnectionId first{.slot = 1}, second{.slot = 2};
+  EXPECT_TRUE(presence.join(key, "alice", first));
+  EXPECT_FALSE(presence.join(key, "alice", second)) << "told behind the first";
+  EXPECT_TRUE(told.empty());
+  answer();
+  EXPECT_EQ(told, std::vector{first});
+  answer();
+  EXPECT_EQ(told, std::vector{first});
+  EXPECT_TRUE(presence.join({"Org", Uuid{{std::byte{2}}}}, "alice", second));
+  database.fail(db::Outcome::unavailable);
+  take_replies();
+  EXPECT_EQ(told, (std::vector{first, second})) << "nobody waits for the database's return";
+}
+
 TEST_F(Presence, GoesOnUntilItIsTold) {
-  presence.join(key, "alice");
+  presence.join(key, "alice", {});
   for (const auto outcome : {db::Outcome::unavailable, db::Outcome::unknown}) {
     database.fail(outcome);
     take_replies();
@@ -75,7 +93,7 @@ TEST_F(Presence, GoesOnUntilItIsTold) {
 
 TEST_F(Presence, WaitsForAFullRing) {
   database.full = true;
-  presence.join(key, "alice");
+  presence.join(key, "alice", {});
   presence.retry();
   EXPECT_EQ(0U, database.submitted.size());
   database.full = false;

@@ -29,9 +29,10 @@ class Conduit : public ::testing::Test, protected ServiceFixture {
     });
     answer({{text_cell("ok"), bool_cell(false), bool_cell(false), text_cell("DEVICE"),
              text_cell("alice")}});
-    take_sent(id);
     EXPECT_EQ("claimer_announce", function());
+    EXPECT_TRUE(take_sent(id).empty()) << "READY is known before it is let in";
     answer({{text_cell("ok")}});
+    take_sent(id);
     return id;
   }
   void greet() {
