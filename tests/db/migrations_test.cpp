@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -199,8 +198,7 @@ Connection database_at(int number) {
 
 /// The dump of a deployment, where the contract is checked out beside the project.
 std::string existing_deployment() {
-  const auto source = std::filesystem::path(__FILE__).parent_path() / "../..";
-  std::ifstream file(source / "../shared/storage/existing_deployment.sql");
+  std::ifstream file(PARSEC_SOURCE_DIR "/../shared/storage/existing_deployment.sql");
   std::string text;
   for (std::string line; std::getline(file, line);) {
     // psql's own commands; and the schema comes with the database already.
