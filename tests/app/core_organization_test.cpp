@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "tests/app/tls_front.h"
 #include "tests/support/organization.h"
 #include "tests/support/private_postgres.h"
 #include "tests/support/server_process.h"
+#include "tests/support/tls_certificate.h"
 
 namespace parsec::testing {
 namespace {
@@ -115,40 +115,66 @@ TEST_F(Core, AnUnknownHost) {
 
 // --- TLS
 
+/// A server with TLS on its port.
+class TlsServer {
+ public:
+  /// names: as in a subjectAltName.
+  explicit TlsServer(const std::string& names)
+      : certificate_(names),
+        process_({.arguments = {"--ssl-certfile=" + certificate_.certificate(),
+                                "--ssl-keyfile=" + certificate_.key()}}) {}
+
+  std::string certificate() const { return certificate_.certificate(); }
+  std::string option(const std::string& host) const {
+    return "--addr=parsec://" + host + ":" + std::to_string(process_.address().port);
+  }
+
+ private:
+  const TlsCertificate certificate_;
+  const ServerProcess process_;
+};
+
 class CoreOverTls : public Core {
  protected:
-  static std::string address(const TlsFront& front, const std::string& host) {
-    return "--addr=parsec://" + host + ":" + std::to_string(front.address().port);
+  static void SetUpTestSuite() {
+    Core::SetUpTestSuite();
+    tls_server_ = std::make_unique<TlsServer>("DNS:localhost,IP:127.0.0.1");
   }
+  static void TearDownTestSuite() {
+    tls_server_.reset();
+    Core::TearDownTestSuite();
+  }
+
+  static inline std::unique_ptr<TlsServer> tls_server_;
 };
 
 TEST_F(CoreOverTls, ByName) {
-  const TlsFront front{server_->address(), "DNS:localhost"};
-  const ProgramResult result = core("create_organization", "ByName", {address(front, "localhost")},
-                                    {{"SSL_CERT_FILE", front.certificate()}});
+  const ProgramResult result =
+      core("create_organization", "ByName", {tls_server_->option("localhost")},
+           {{"SSL_CERT_FILE", tls_server_->certificate()}});
   EXPECT_EQ(result.exit, 0) << result.output;
   EXPECT_THAT(result.output, HasSubstr("Bootstrap organization url: parsec://localhost:"));
   EXPECT_THAT(result.output, ::testing::Not(HasSubstr("no_ssl")));
 }
 
 TEST_F(CoreOverTls, ByIpAddress) {
-  const TlsFront front{server_->address(), "IP:127.0.0.1"};
-  const ProgramResult result = core("create_organization", "ByIp", {address(front, "127.0.0.1")},
-                                    {{"SSL_CERT_FILE", front.certificate()}});
+  const ProgramResult result =
+      core("create_organization", "ByIp", {tls_server_->option("127.0.0.1")},
+           {{"SSL_CERT_FILE", tls_server_->certificate()}});
   EXPECT_EQ(result.exit, 0) << result.output;
 }
 
 TEST_F(CoreOverTls, ACertificateOfAnotherHostIsNotAccepted) {
-  const TlsFront front{server_->address(), "DNS:example.com"};
-  const ProgramResult result = core("create_organization", "Org", {address(front, "localhost")},
-                                    {{"SSL_CERT_FILE", front.certificate()}});
+  const TlsServer other{"DNS:example.com"};
+  const ProgramResult result = core("create_organization", "Org", {other.option("localhost")},
+                                    {{"SSL_CERT_FILE", other.certificate()}});
   EXPECT_EQ(result.exit, 1);
   EXPECT_THAT(result.output, HasSubstr("certificate not accepted: hostname mismatch"));
 }
 
 TEST_F(CoreOverTls, ACertificateThatNobodyVouchesForIsNotAccepted) {
-  const TlsFront front{server_->address(), "DNS:localhost"};
-  const ProgramResult result = core("create_organization", "Org", {address(front, "localhost")});
+  const ProgramResult result =
+      core("create_organization", "Org", {tls_server_->option("localhost")});
   EXPECT_EQ(result.exit, 1);
   EXPECT_THAT(result.output, HasSubstr("certificate not accepted: self-signed certificate"));
 }

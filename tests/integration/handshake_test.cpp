@@ -298,7 +298,9 @@ TEST_F(HandshakeTest, ChecksInTheirOrder) {
 TEST_F(HandshakeTest, ExpirationArrivesByItself) {
   const auto made = organization({{"expiration_date", now() + 1500ms}});
   Session connected = made->connect(made->alice());
-  std::this_thread::sleep_for(1600ms);
+  ASSERT_TRUE(eventually([&] {
+    return handshake(answer_of(made->alice()), there()).result["result"] != Document("ok");
+  }));
   // The refusal on one server drops the organization's connections on all of them.
   expect_refused_handshake(answer_of(made->alice()), "organization_expired", expired, there());
   EXPECT_EQ(connected.wait_end(), 1000);
