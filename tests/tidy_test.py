@@ -14,6 +14,7 @@ LAYERS = {
     "db": ["db", "engine"],
     "protocol": ["protocol", "db", "engine"],
     "app": ["app", "protocol", "db", "engine"],
+    "bench": ["bench", "app", "protocol", "db", "engine"],
 }
 # Libraries that must not be seen from above their layer.
 HIDDEN = {"engine": ["libpq"], "protocol": ["liburing", "libpq", "sys/socket", "curl/"]}
@@ -116,10 +117,10 @@ def check_readmes():
 
 def check_tests():
     """engine/waker.cpp is tested by tests/engine/waker_test.cpp, protocol/commands/ by whole servers."""
-    for name in tracked("app/*.cpp", "db/*.cpp", "engine/*.cpp", "protocol/*.cpp"):
+    for name in tracked("app/*.cpp", "bench/*.cpp", "db/*.cpp", "engine/*.cpp", "protocol/*.cpp"):
         path = Path(name)
         own = f"tests/{path.parent}/{path.stem}_test.cpp"
-        if name.startswith(("protocol/commands/", "db/functions/")) or (ROOT / own).is_file():
+        if name.startswith(("bench/micro/", "protocol/commands/", "db/functions/")) or (ROOT / own).is_file():
             continue
         elsewhere = TESTED_ELSEWHERE.get(name)
         if elsewhere is None:
