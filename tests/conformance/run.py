@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Runs the conformance suite of the contract against the program that was built.
 
-    run.py --program build/release/parsec --suite ../shared/conformance dev|database [option…]
+    run.py --program build/release/parsec --suite ../shared/conformance dev|database [--tls] [option…]
 
   dev        one server, as `./run` starts it: private database, blocks in memory; with a webhook
   database   two servers and one with spontaneous bootstrap on one PostgreSQL, blocks in it; also
              looks at mails and into the database, and cuts its connections
+  --tls      all of it over TLS; without it only the cases that are about TLS
 
 Further options go to the suite's own run.py (`--only vlobs.`, `--failures`, …).
 """
@@ -96,8 +97,21 @@ def private_postgresql(directory):
 # --- Servers -------------------------------------------------------------------------------------
 
 
+def certificate(directory):
+    """The options of a server that speaks TLS."""
+    chain, key = directory / "certificate.pem", directory / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-subj", "/CN=localhost", "-days", "2", "-keyout", key, "-out", chain],
+        check=True, stderr=subprocess.DEVNULL,
+    )
+    return [f"--ssl-certfile={chain}", f"--ssl-keyfile={key}"]
+
+
 class Server:
     """`parsec backend run --dev …` on a free port."""
+
+    tls = ()  # options for all servers
 
     def __init__(self, program, directory, *options, variables=()):
         port = free_port()
@@ -105,7 +119,7 @@ class Server:
         self.log = directory / f"server-{port}.log"
         # Links name the address that clients use, as the suite expects by default.
         options = ["--dev", f"--port={port}", f"--administration-token={TOKEN}",
-                   f"--backend-addr=parsec://{self.address}?no_ssl=true", *options]
+                   f"--backend-addr=parsec://{self.address}?no_ssl=true", *self.tls, *options]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [program, "backend", "run", *options],
@@ -174,11 +188,11 @@ DEPLOYMENTS = {"dev": start_dev, "database": start_database}
 RESULT = re.compile(r"(PASS|FAIL) (\w+\.\w+(?:\[.*?\])?)(?:: |$)")
 
 
-def run_suite(suite, options):
+def run_suite(program, options):
     """Passes on what failed; gives (passed, failed, finished)."""
     passed = failed = 0
     finished = hide = False
-    command = ["/usr/bin/python3", suite / "run.py", "--administration-token", TOKEN, *options]
+    command = ["/usr/bin/python3", *program, "--administration-token", TOKEN, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             result = RESULT.match(line)
@@ -204,19 +218,30 @@ def main():
     parser.add_argument("--program", type=Path, required=True)
     parser.add_argument("--suite", type=Path, required=True)
     parser.add_argument("deployment", choices=DEPLOYMENTS)
+    parser.add_argument("--tls", action="store_true")
     options, rest = parser.parse_known_args()
     program = options.program.resolve()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="parsec-conformance-")))
         directory.chmod(0o755)  # PostgreSQL's user passes through
+        tls = certificate(directory)
+        Server.tls = tls if options.tls else []
         servers, suite_options = DEPLOYMENTS[options.deployment](
             program, directory, stack.enter_context
         )
+        tls_server = stack.enter_context(Server(program, directory, *tls))
+        servers.append(tls_server)
+        suite_options += ["--tls-server", tls_server.address]
+        suite = [options.suite / "run.py"]
+        if options.tls:
+            plain_port = tls_server.address.split(":")[1]
+            suite = [Path(__file__).with_name("over_tls.py"), *suite, plain_port]
         jobs = [] if "--jobs" in rest else ["--jobs", "8"]
-        passed, failed, finished = run_suite(options.suite, suite_options + jobs + rest)
+        passed, failed, finished = run_suite(suite, suite_options + jobs + rest)
         stack.close()
     unclean = [server for server in servers if server.exit_code != 0]
-    print(f"conformance, {options.deployment}: {passed} passed, {failed} failed")
+    how = " over TLS" if options.tls else ""
+    print(f"conformance, {options.deployment}{how}: {passed} passed, {failed} failed")
     return 1 if failed or unclean or not finished or not passed else 0
 
 
