@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace parsec::testing {
@@ -53,6 +54,10 @@ Socket::Socket(const Address& address, int receive_buffer_size) {
   }
   const int on = 1;
   ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (address.tls) {
+    tls_ = std::make_unique<TlsPeer>(*address.tls);
+    queue(tls_->records());
+  }
 }
 
 Socket::~Socket() {
@@ -61,6 +66,12 @@ Socket::~Socket() {
 }
 
 void Socket::send(std::string_view bytes) {
+  if (!tls_) return queue(bytes);
+  tls_->write(bytes);
+  queue(tls_->records());
+}
+
+void Socket::queue(std::string_view bytes) {
   if (ended_ || descriptor_ < 0 || bytes.empty()) return;
   const bool was_empty = output_.empty();
   output_ += bytes;
@@ -99,7 +110,14 @@ void Socket::take_input() {
   std::array<char, 65'536> part;
   const ssize_t count = ::recv(descriptor_, part.data(), part.size(), MSG_DONTWAIT);
   if (count > 0) {
-    input.append(part.data(), static_cast<std::size_t>(count));
+    const std::string_view bytes{part.data(), static_cast<std::size_t>(count)};
+    if (!tls_) {
+      input += bytes;
+    } else {
+      tls_->take(bytes);
+      queue(tls_->records());
+      input += std::exchange(tls_->plain, {});
+    }
   } else if (count == 0) {
     ended_ = true;
   } else if (errno != EAGAIN && errno != EINTR) {
@@ -117,7 +135,14 @@ bool Socket::receive(Deadline deadline) {
   return input.size() != before;
 }
 
-void Socket::finish_sending() { ::shutdown(descriptor_, SHUT_WR); }
+void Socket::finish_sending() {
+  if (tls_) {
+    tls_->say_close();
+    queue(tls_->records());
+    flush(within(patience));
+  }
+  ::shutdown(descriptor_, SHUT_WR);
+}
 
 void Socket::reset() {
   if (descriptor_ < 0) return;

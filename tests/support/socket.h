@@ -7,9 +7,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include "tests/support/tls_peer.h"
 
 namespace parsec::testing {
 
@@ -23,6 +27,7 @@ inline constexpr Duration patience{15'000};
 struct Address {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;
+  std::optional<TlsPeerOptions> tls = {};  // nullopt: plain TCP
 };
 
 /// What a client met instead of what it waited for.
@@ -41,6 +46,9 @@ class Socket {
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
 
+  /// The client's side of TLS; null without it. Everything else here is about plain bytes.
+  TlsPeer* tls() { return tls_.get(); }
+
   /// Sends now what the kernel takes, the rest whenever this thread waits.
   void send(std::string_view bytes);
   /// Waits until all is with the kernel. False: the peer does not take it in time, or is gone.
@@ -54,7 +62,7 @@ class Socket {
   void receive_available() { take_input(); }
   bool ended() const { return ended_; }
 
-  /// No more bytes to the peer, which may still send.
+  /// No more bytes to the peer, which may still send. TLS says so, too.
   void finish_sending();
   /// Ends the connection with a TCP reset.
   void reset();
@@ -66,8 +74,10 @@ class Socket {
   bool wait_readable(Deadline deadline) const;
   void push_output();
   void take_input();
+  void queue(std::string_view bytes);
 
   int descriptor_ = -1;
+  std::unique_ptr<TlsPeer> tls_;
   std::string output_;
   bool ended_ = false;
 };
