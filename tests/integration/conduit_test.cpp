@@ -1,5 +1,6 @@
 // 5-invite.md §5.3: the claim conduit, greeter and claimer on two servers.
 #include "tests/integration/integration_test.h"
+#include "tests/support/haproxy.h"
 
 namespace parsec::testing {
 namespace {
@@ -80,6 +81,21 @@ TEST_F(Conduit, HundredsOfPairsAtOnce) {
     for (int k = 0; k < 20; ++k) {
       meetings.push_back(meet(alice, std::to_string(k), sides[k % 2], sides[k / 2 % 2]));
     }
+  }
+  converse(meetings);
+}
+
+TEST_F(Conduit, ThroughAProxy) {
+  const Address servers[] = {here(), there()};
+  const Haproxy proxy{servers};
+  std::vector<Meeting> meetings;
+  Session alice = this->alice();
+  for (int i = 0; i < 20; ++i) {
+    const std::string email = "claimer" + std::to_string(i) + "@example.com";
+    meetings.push_back(meet(alice, email, proxy.plain(), proxy.tls()));
+    // Dealt out in turn, every other pair would be on one server: from here on it is the other
+    // half.
+    if (i == 9) Connection{proxy.plain()};
   }
   converse(meetings);
 }

@@ -132,7 +132,7 @@ TEST_F(Tls, RepliesBeforeTheServerEndsAreWhole) {
   EXPECT_EQ(connection.wait_end(), 1000);
   EXPECT_TRUE(connection.socket().tls()->ended()) << "no close_notify";
   connection.abort();
-  EXPECT_EQ(own.process->stop(), 0);
+  EXPECT_EQ(own.process->process().wait_exit(), 0);
 }
 
 // --- Resumption and renewal ----------------------------------------------------------------------

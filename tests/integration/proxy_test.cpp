@@ -1,0 +1,135 @@
+// Two servers over one database behind a real proxy: clients do not know on which one they are, and
+// nothing depends on it.
+#include "tests/integration/integration_test.h"
+#include "tests/support/haproxy.h"
+
+namespace parsec::testing {
+namespace {
+
+class BehindAProxy : public IntegrationTest {
+ protected:
+  static void SetUpTestSuite() {
+    const Address servers[] = {here(), there()};
+    proxy_ = std::make_unique<Haproxy>(servers);
+  }
+  static void TearDownTestSuite() { proxy_.reset(); }
+  static const Haproxy& proxy() { return *proxy_; }
+
+  /// Some on either server, plain and over TLS: connections are dealt out in turn.
+  static std::vector<Session> everywhere(const Session& session) {
+    std::vector<Session> all;
+    for (int i = 0; i < 2; ++i) {
+      for (const Address& address : {proxy().plain(), proxy().tls()}) {
+        all.push_back(again(session, address));
+        all.push_back(again(session, address));
+      }
+    }
+    return all;
+  }
+
+ private:
+  static inline std::unique_ptr<Haproxy> proxy_;
+};
+
+TEST_F(BehindAProxy, ARevocationClosesEveryConnection) {
+  auto [alice, bob] = pair();
+  std::vector<Session> victims = everywhere(bob);
+  std::vector<Session> spared = everywhere(alice);
+  spared.front().revoke("bob");
+  for (Session& victim : victims) EXPECT_EQ(victim.wait_end(), 1000);
+  for (Session& one : spared) one.ping();
+}
+
+TEST_F(BehindAProxy, AnExpirationClosesEveryConnection) {
+  auto [alice, bob] = pair();
+  std::vector<Session> victims = everywhere(bob);
+  Session stranger = this->alice();
+  expire(alice.organization());
+  for (Session& victim : victims) EXPECT_EQ(victim.wait_end(), 1000);
+  stranger.ping();
+}
+
+TEST_F(BehindAProxy, ARoleHoldsEverywhereAtOnce) {
+  auto [alice, bob] = pair();
+  std::vector<Session> sessions = everywhere(bob);
+  for (Session& session : sessions) session.subscribe();
+  const Uuid realm_id = alice.create_realm();
+  const auto write = [&](Session& session) {
+    return session.call("vlob_create", {{"realm_id", realm_id},
+                                        {"encryption_revision", 1},
+                                        {"vlob_id", new_uuid()},
+                                        {"timestamp", now()},
+                                        {"blob", "v1"_bin}});
+  };
+  for (const Document& role : {Document("CONTRIBUTOR"), Document("READER"), Document(nullptr)}) {
+    alice.share(realm_id, "bob", role);
+    // Asked before the event is looked for: rights do not wait for it.
+    for (Session& session : sessions) {
+      const char* wanted = role == Document("CONTRIBUTOR") ? "ok" : "not_allowed";
+      EXPECT_THAT(write(session), Status(wanted)) << role_name(role);
+    }
+    for (Session& session : sessions) {
+      while (session.next_event() != roles_updated(realm_id, role)) {
+      }
+    }
+  }
+}
+
+TEST_F(BehindAProxy, PagesAndAdministration) {
+  Socket socket{proxy().plain()};
+  for (int i = 0; i < 4; ++i) {
+    socket.input.clear();
+    socket.send("GET / HTTP/1.1\r\nHost: parsec.example.com\r\n\r\n");
+    while (!socket.input.contains("</html>")) ASSERT_TRUE(socket.receive(within(patience)));
+    EXPECT_TRUE(socket.input.starts_with("HTTP/1.1 200")) << socket.input;
+  }
+  const auto organization = Organization::create(proxy().tls(), token);
+  Connection administration = connect(proxy().plain(), administration_answer(token));
+  EXPECT_THAT(administration.call("organization_status", {{"organization_id", organization->id()}}),
+              Status("ok"));
+}
+
+TEST_F(BehindAProxy, ClientsOfAServerThatDiesGoOnWithTheOther) {
+  const auto first = Deployment::get().start_server();
+  const auto second = Deployment::get().start_server();
+  const Address servers[] = {first->address(), second->address()};
+  const Haproxy own{servers};
+  const auto organization = Organization::create(own.plain(), token);
+  Session alice = organization->connect(organization->alice());
+  const Uuid realm_id = alice.create_realm();
+  std::vector<Session> sessions;
+  for (int i = 0; i < 8; ++i) sessions.push_back(again(alice, own.plain()));
+
+  std::vector<Uuid> answered;
+  for (int i = 0; i < 3; ++i) {
+    for (Session& session : sessions) answered.push_back(session.create_vlob(realm_id));
+  }
+  first->kill();
+  int ended = 0;
+  for (Session& session : sessions) {
+    try {
+      answered.push_back(session.create_vlob(realm_id));
+    } catch (const ClientError&) {
+      ++ended;
+      ASSERT_TRUE(eventually([&] {
+        try {
+          session = again(alice, own.plain());
+          return true;
+        } catch (const ClientError&) {
+          return false;  // until the proxy has noticed
+        }
+      }));
+      answered.push_back(session.create_vlob(realm_id));
+    }
+  }
+  EXPECT_EQ(ended, 4) << "the proxy deals out in turn";
+  for (const Uuid& vlob_id : answered) {
+    EXPECT_THAT(
+        sessions.front().call("vlob_read", {{"encryption_revision", 1}, {"vlob_id", vlob_id}}),
+        Status("ok"));
+  }
+  EXPECT_EQ(second->stop(), 0);
+}
+
+}  // namespace
+}  // namespace parsec::testing
