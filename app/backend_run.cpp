@@ -153,10 +153,12 @@ class Backend {
   const std::string& ring_description() const { return shards_->ring_description(); }
 
   std::string dump() const {
-    std::string text = database_->dump() + outbox_->dump();
+    std::string text = database_->dump() + blocks_->dump() + outbox_->dump();
     for (std::uint32_t i = 0; i < shards_->size(); ++i) {
-      text += "shard " + std::to_string(i) + ":";
-      shards_->counters(engine::ShardIndex{i}).for_each([&](std::string_view name, auto value) {
+      const engine::Counters& counters = shards_->counters(engine::ShardIndex{i});
+      text +=
+          "shard " + std::to_string(i) + ": connections=" + std::to_string(counters.connections());
+      counters.for_each([&](std::string_view name, auto value) {
         text += " " + std::string{name} + "=" + std::to_string(value);
       });
       text += "\n";

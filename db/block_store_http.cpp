@@ -1,6 +1,7 @@
 // See block_store_http.h.
 #include "db/block_store_http.h"
 
+#include <fmt/format.h>
 #include <poll.h>
 
 #include <cassert>
@@ -58,6 +59,12 @@ bool ObjectStorage::reserve(std::size_t bytes) {
   if (bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= max_bytes_) return true;
   give_back(bytes);
   return false;
+}
+
+std::string ObjectStorage::dump() const {
+  return fmt::format("block store {}: working={} bytes_under_way={} {}\n", name_,
+                     failing_.load(std::memory_order_relaxed) ? "no" : "yes",
+                     bytes_.load(std::memory_order_relaxed), destination_.counts().text());
 }
 
 void ObjectStorage::works() {

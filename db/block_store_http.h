@@ -59,6 +59,9 @@ class ObjectStorage {
   /// to notify when the check is over.
   engine::Waker& check_waker() { return check_waker_; }
 
+  /// `block store <name>: …`, a line.
+  std::string dump() const;
+
   /// Logs when it stops answering, and when it answers again.
   void works();
   void fails(std::string_view why);

@@ -91,6 +91,13 @@ class Nodes final : public BlockStores {
   void set_waker(std::uint32_t shard, engine::Waker* waker) override {
     if (outbound_) outbound_->set_waker(shard, waker);
   }
+  std::string dump() const override {
+    std::string text;
+    for (const auto& node : nodes_) {
+      if (node.storage) text += node.storage->dump();
+    }
+    return text;
+  }
   void stop() override {
     if (outbound_) outbound_->stop();
   }

@@ -52,6 +52,9 @@ class BlockStores {
   /// must live until stop() returned.
   virtual void set_waker(std::uint32_t shard, engine::Waker* waker) = 0;
 
+  /// A line for each node in object storage, for people. Any thread.
+  virtual std::string dump() const = 0;
+
   /// Ends the threads: what is under way is never completed. Idempotent.
   virtual void stop() = 0;
 };

@@ -157,13 +157,7 @@ class RunningDatabase final : public Database {
   std::string dump() const override {
     std::string text;
     for (const auto& worker : workers_) {
-      text += fmt::format("database worker {}: connections={}", worker->number(),
-                          worker->connections());
-      for (std::size_t i = 0; i < count_size; ++i) {
-        const auto count = static_cast<Count>(i);
-        text += fmt::format(" {}={}", name(count), worker->counters().get(count));
-      }
-      text += '\n';
+      text += worker->dump();
     }
     const Listener::Counts& counts = listener_.counts();
     text +=

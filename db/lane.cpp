@@ -263,4 +263,18 @@ void Lane::check_time(TimePoint now) {
   });
 }
 
+std::string_view name(Lane::State state) {
+  switch (state) {
+    case Lane::State::unused:
+      return "unused";
+    case Lane::State::connecting:
+      return "connecting";
+    case Lane::State::idle:
+      return "idle";
+    case Lane::State::busy:
+      return "busy";
+  }
+  return "";
+}
+
 }  // namespace parsec::db

@@ -130,4 +130,6 @@ class Lane {
   bool last_was_write_ = false;  // for lanes that serve both, to alternate
 };
 
+std::string_view name(Lane::State state);
+
 }  // namespace parsec::db

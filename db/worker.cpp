@@ -1,5 +1,6 @@
 #include "db/worker.h"
 
+#include <fmt/format.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -39,6 +40,7 @@ Worker::Worker(std::uint32_t number, Shape shape, const Settings& settings, Conn
         std::make_unique<Lane>(settings.lane, *this, counters_, serves_reads ? &reads_ : nullptr));
   }
   interests_.resize(count);
+  gauges_ = std::vector<LaneGauge>(count);
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   if (epoll_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
   epoll_event event{EPOLLIN, {.u64 = waker_tag}};
@@ -80,6 +82,7 @@ void Worker::run() {
     start_segments();
     open_lanes();
     check_time();
+    publish_gauges();
     wake_shards();
     if (stopping_.load(std::memory_order_acquire)) {
       if (!stop_deadline) stop_deadline = now_ + settings_.stop_grace;
@@ -203,6 +206,39 @@ void Worker::answer(const Job& job, Outcome outcome) {
   static_cast<void>(pushed);
   shard.has_new_replies = true;
   --outstanding_;
+}
+
+void Worker::publish_gauges() {
+  reads_waiting_.store(reads_.size(), std::memory_order_relaxed);
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    gauges_[i].state.store(lanes_[i]->state(), std::memory_order_relaxed);
+    gauges_[i].writes.store(lanes_[i]->writes().size(), std::memory_order_relaxed);
+    gauges_[i].under_way.store(lanes_[i]->under_way(), std::memory_order_relaxed);
+  }
+}
+
+std::string Worker::dump() const {
+  std::string text = fmt::format("database worker {}: connections={} reads_waiting={}", number_,
+                                 connections(), reads_waiting_.load(std::memory_order_relaxed));
+  for (std::size_t i = 0; i < count_size; ++i) {
+    const auto count = static_cast<Count>(i);
+    text += fmt::format(" {}={}", name(count), counters_.get(count));
+  }
+  text += '\n';
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    text += fmt::format("database rings {}.{}: requests={} replies={}\n", number_, i,
+                        shards_[i]->requests.size(), shards_[i]->replies.size());
+  }
+  for (std::size_t i = 0; i < gauges_.size(); ++i) {
+    const bool writes = i < shape_.write_lanes;
+    const bool reads = !writes || shape_.read_lanes == 0;
+    text += fmt::format("database lane {}.{}: serves={} state={} writes_waiting={} under_way={}\n",
+                        number_, i, writes ? (reads ? "both" : "writes") : "reads",
+                        name(gauges_[i].state.load(std::memory_order_relaxed)),
+                        gauges_[i].writes.load(std::memory_order_relaxed),
+                        gauges_[i].under_way.load(std::memory_order_relaxed));
+  }
+  return text;
 }
 
 void Worker::wake_shards() {

@@ -59,6 +59,8 @@ class Worker final : public LaneHost {
   const Counters& counters() const { return counters_; }
   std::uint32_t number() const { return number_; }
   std::uint32_t write_lane_count() const { return shape_.write_lanes; }
+  /// A line of counters and queues, and one for each lane, for people. Any thread.
+  std::string dump() const;
   /// Connections that are ready now. Any thread.
   std::uint32_t connections() const { return connections_.load(std::memory_order_relaxed); }
 
@@ -83,11 +85,19 @@ class Worker final : public LaneHost {
   void open(std::size_t lane);
   void check_time();
   void wake_shards();
+  void publish_gauges();
   bool has_arrivals() const;
   void sleep();
   void update_interest(std::size_t lane);
   void answer(const Job& job, Outcome outcome) override;
   Lane& write_lane(const Request& request);
+
+  /// What others may see of a lane: as it was at the end of the last turn.
+  struct LaneGauge {
+    std::atomic<Lane::State> state = Lane::State::unused;
+    std::atomic<std::size_t> writes = 0;  // that wait
+    std::atomic<std::size_t> under_way = 0;
+  };
 
   const std::uint32_t number_;
   const Shape shape_;
@@ -95,6 +105,8 @@ class Worker final : public LaneHost {
   Connector& connector_;
   Counters counters_;
   std::atomic<std::uint32_t> connections_ = 0;
+  std::atomic<std::size_t> reads_waiting_ = 0;
+  std::vector<LaneGauge> gauges_;
   engine::Waker waker_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::thread thread_;

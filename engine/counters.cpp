@@ -60,4 +60,10 @@ std::uint64_t Counters::closed() const {
   return sum;
 }
 
+std::uint64_t Counters::connections() const {
+  // Ends first: who ended has been accepted before, so the difference is never below zero.
+  const std::uint64_t ended = closed();
+  return get(Count::accepted) - ended;
+}
+
 }  // namespace parsec::engine

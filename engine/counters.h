@@ -70,6 +70,8 @@ class Counters {
 
   /// Connections that ended, for whatever reason.
   std::uint64_t closed() const;
+  /// Connections that are there. Read by another thread, about right.
+  std::uint64_t connections() const;
 
   /// visit(name, value) for every counter, in the order of declaration.
   template <class Visit>

@@ -1,5 +1,7 @@
 #include "engine/outbound.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 #include <utility>
@@ -68,6 +70,16 @@ void OutboundChannel::flush() {
 }
 
 // --- Destination
+
+std::string OutboundCounts::text() const {
+  return fmt::format(
+      "requests={} retries={} answered={} failed={} timed_out={} waiting={} under_way={} "
+      "resting={}",
+      requests.load(std::memory_order_relaxed), retries.load(std::memory_order_relaxed),
+      answered.load(std::memory_order_relaxed), failed.load(std::memory_order_relaxed),
+      timed_out.load(std::memory_order_relaxed), waiting.load(std::memory_order_relaxed),
+      under_way.load(std::memory_order_relaxed), resting.load(std::memory_order_relaxed));
+}
 
 OutboundDestination::OutboundDestination(OutboundDestinationSettings settings,
                                          std::uint32_t channels, Waker& worker)

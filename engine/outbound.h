@@ -81,6 +81,22 @@ struct OutboundDestinationSettings {
   std::chrono::milliseconds retry_delay{100};
 };
 
+/// What a destination has had, and has now. Its thread writes, anybody may read; relaxed: two
+/// values may be of different moments.
+struct OutboundCounts {
+  std::atomic<std::uint64_t> requests = 0;
+  std::atomic<std::uint64_t> retries = 0;
+  std::atomic<std::uint64_t> answered = 0;
+  std::atomic<std::uint64_t> failed = 0;
+  std::atomic<std::uint64_t> timed_out = 0;
+  std::atomic<std::size_t> waiting = 0;    // for a connection
+  std::atomic<std::size_t> under_way = 0;  // each on a connection of its own
+  std::atomic<std::size_t> resting = 0;    // until another try
+
+  /// `requests=… …`, for people.
+  std::string text() const;
+};
+
 struct OutboundSettings {
   std::uint32_t threads = 1;
   std::uint32_t channels = 1;  // of each destination: one for each shard
@@ -123,12 +139,14 @@ class OutboundDestination {
 
   OutboundChannel& channel(std::uint32_t index) { return *channels_[index]; }
   const OutboundDestinationSettings& settings() const { return settings_; }
+  const OutboundCounts& counts() const { return counts_; }
 
  private:
   friend class Outbound;
   friend class OutboundWorker;
 
   const OutboundDestinationSettings settings_;
+  OutboundCounts counts_;
   std::vector<std::unique_ptr<OutboundChannel>> channels_;
 };
 

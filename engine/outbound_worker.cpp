@@ -58,6 +58,11 @@ bool is_complete(CURL* easy, const OutboundRequest& request) {
          !request.answer_header("Transfer-Encoding").empty();
 }
 
+/// Not a read-modify-write: there is one writer.
+void add_one(std::atomic<std::uint64_t>& count) {
+  count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
 void check(CURLcode code) { assert(code == CURLE_OK); }
 
 /// S3 wants it in a header; libcurl 7.88 does not add it by itself, and every version takes over
@@ -132,6 +137,7 @@ void OutboundWorker::run() {
     int running = 0;
     curl_multi_perform(multi_, &running);
     finish_transfers();
+    publish_counts();
     wake_shards();
     sleep();
   }
@@ -147,6 +153,7 @@ bool OutboundWorker::take_requests() {
         transfer->channel = channel.get();
         transfer->queue = queue.get();
         queue->waiting.push_back(std::move(transfer));
+        add_one(queue->destination->counts_.requests);
         taken = true;
       }
     }
@@ -299,6 +306,7 @@ void OutboundWorker::finish(Transfer* done, CURLcode code) {
   const auto rest = settings.retry_delay * (1 << std::min(transfer->tries - 1, 10U));
   if (again && transfer->tries < settings.tries && Clock::now() + rest < request.deadline) {
     transfer->not_before = Clock::now() + rest;
+    add_one(queue.destination->counts_.retries);
     queue.resting.push_back(std::move(transfer));
     return;
   }
@@ -316,6 +324,18 @@ void OutboundWorker::finish(Transfer* done, CURLcode code) {
 }
 
 void OutboundWorker::answer(std::unique_ptr<Transfer> transfer) {
+  OutboundCounts& counts = transfer->queue->destination->counts_;
+  switch (transfer->request->result) {
+    case OutboundRequest::Result::answered:
+      add_one(counts.answered);
+      break;
+    case OutboundRequest::Result::failed:
+      add_one(counts.failed);
+      break;
+    case OutboundRequest::Result::timed_out:
+      add_one(counts.timed_out);
+      break;
+  }
   const bool pushed = transfer->channel->replies_.try_push(transfer->request.release());
   assert(pushed);  // it holds all that may be outstanding
   static_cast<void>(pushed);
@@ -338,6 +358,16 @@ void OutboundWorker::expire_and_wake_resting() {
       queue->waiting.push_front(std::move(transfer));
       return true;
     });
+  }
+}
+
+/// Before the shards learn of answers: who has one sees it counted.
+void OutboundWorker::publish_counts() {
+  for (const auto& queue : queues_) {
+    OutboundCounts& counts = queue->destination->counts_;
+    counts.waiting.store(queue->waiting.size(), std::memory_order_relaxed);
+    counts.under_way.store(queue->under_way.size(), std::memory_order_relaxed);
+    counts.resting.store(queue->resting.size(), std::memory_order_relaxed);
   }
 }
 

@@ -65,6 +65,7 @@ class OutboundWorker {
   void answer(std::unique_ptr<Transfer> transfer);
   void expire_and_wake_resting();
   void wake_shards();
+  void publish_counts();
   bool has_requests() const;
   /// Until something is due that no socket announces; bounded by `most`.
   int time_to_next(std::chrono::milliseconds most) const;

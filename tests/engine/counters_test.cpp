@@ -26,6 +26,15 @@ TEST(Counters, CountAndHaveNamesOfTheirOwn) {
   EXPECT_EQ(sum, 1025u);
 }
 
+TEST(Counters, ConnectionsAreThoseThatDidNotEnd) {
+  Counters counters;
+  counters.add(Count::accepted, 5);
+  counters.add(Count::accept_refused);
+  counters.add_closed(CloseReason::peer_closed);
+  counters.add_closed(CloseReason::output_limit);
+  EXPECT_EQ(counters.connections(), 3u);
+}
+
 TEST(Counters, NameWhatTheyCount) {
   // One of each end and of the middle: a name left out would shift those after it.
   EXPECT_EQ(name(Count::accepted), "accepted");

@@ -42,7 +42,7 @@ std::unique_ptr<OutboundRequest> request(std::string url, std::uint64_t tag = 0,
 class Shard {
  public:
   Shard(Outbound& outbound, std::uint32_t index, OutboundDestination& destination)
-      : channel_(destination.channel(index)) {
+      : channel_(destination.channel(index)), counts_(destination.counts()) {
     outbound.set_waker(index, &waker_);
   }
 
@@ -73,9 +73,11 @@ class Shard {
     return reply();
   }
   bool has_replies() const { return channel_.has_replies(); }
+  const OutboundCounts& counts() const { return counts_; }
 
  private:
   OutboundChannel& channel_;
+  const OutboundCounts& counts_;
   Waker waker_;
 };
 
@@ -223,6 +225,8 @@ TEST_F(OutboundTest, AtMostSoManyConnections) {
   EXPECT_FALSE(from.has_replies());
   server.release();
   for (int i = 0; i < 4; ++i) EXPECT_EQ(from.reply()->result, Result::answered);
+  EXPECT_THAT(from.counts().text(),
+              HasSubstr("requests=4 retries=0 answered=4 failed=0 timed_out=0 "));
   for (const auto& asked : server.requests()) EXPECT_LE(asked.connection, 2);
   EXPECT_EQ(from.call(request(server.url()))->result, Result::answered);
 }

@@ -67,15 +67,7 @@ std::uint64_t Counters::sum(std::string_view line, std::string_view name) const 
   return total;
 }
 
-std::uint64_t Counters::connections() const {
-  std::uint64_t closed = 0;
-  for (const std::string_view reason :
-       {"closed_by_handler", "closed_aborted", "closed_peer_closed", "closed_peer_reset",
-        "closed_output_limit", "closed_shutdown", "closed_internal_error"}) {
-    closed += shards(reason);
-  }
-  return shards("accepted") - closed;
-}
+std::uint64_t Counters::connections() const { return shards("connections"); }
 
 std::int64_t resident_bytes(ServerProcess& server) {
   std::ifstream status{"/proc/" + std::to_string(server.process().pid()) + "/status"};

@@ -142,6 +142,8 @@ TEST_F(BlockStores, ASilentStoreHoldsUpNothingElse) {
   alice.start("block_create",
               {{"block_id", new_uuid()}, {"realm_id", realm_id}, {"block", "x"_bin}});
   service.server().await_requests(before + 1);
+  server->process().signal(SIGUSR1);
+  EXPECT_TRUE(server->process().await_output("block store S3: working=yes"));
   const Uuid bobs_realm = bob.create_realm();
   for (int i = 0; i < 100; ++i) {
     EXPECT_THAT(bob.call("ping", {{"ping", "x"}}), Ok({{"pong", "x"}}));
