@@ -73,12 +73,12 @@ class Conduit : public IntegrationTest {
   }
 };
 
-TEST_F(Conduit, HundredsOfPairsAtOnce) {
+TEST_F(Conduit, ThousandsOfPairsAtOnce) {
   std::vector<Meeting> meetings;
   const Address sides[] = {here(), there()};
-  for (int i = 0; i < 10; ++i) {
+  for (int i = 0; i < 20; ++i) {
     Session alice = this->alice();
-    for (int k = 0; k < 20; ++k) {
+    for (int k = 0; k < 100; ++k) {
       meetings.push_back(meet(alice, std::to_string(k), sides[k % 2], sides[k / 2 % 2]));
     }
   }
