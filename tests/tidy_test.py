@@ -30,6 +30,8 @@ TESTED_ELSEWHERE = {
     "app/outbox.cpp": "tests/app/mail_delivery_test.cpp",
     "app/stop_signals.cpp": "tests/app/program_test.cpp",
     "app/stream.cpp": "tests/app/core_organization_test.cpp",
+    "bench/limits/echo/echo.cpp": "tests/bench/echo_test.py",
+    "bench/limits/echo/main.cpp": "tests/bench/echo_test.py",
     "db/block_store_http.cpp": "tests/db/block_store_s3_test.cpp",
     "db/block_store_memory.cpp": "tests/db/block_store_test.cpp",
     "db/block_store_postgresql.cpp": "tests/db/block_store_test.cpp",
