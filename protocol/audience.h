@@ -1,14 +1,17 @@
 // Who hears an event: members that come and go in any order, each at a cost that does not depend on
 // how many there are (all connections of a realm may end at once). Shard thread only.
 //
-// Most audiences are a user's few devices: those are a list that is searched. One that grows beyond
-// that also knows where each member stands.
+// Most audiences are one connection, or a user's few devices: a single member needs no memory of
+// its own, few are a list that is searched. One that grows beyond that also knows where each member
+// stands.
 #pragma once
 
 #include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -17,54 +20,86 @@ namespace parsec::protocol {
 template <typename Member>
 class Audience {
  public:
-  bool empty() const { return members_.empty(); }
-  std::size_t size() const { return members_.size(); }
-  /// In no particular order; the same after the same calls.
-  const std::vector<Member*>& members() const { return members_; }
+  bool empty() const { return members().empty(); }
+  std::size_t size() const { return members().size(); }
+  /// In no particular order; the same after the same calls. Valid until the next change.
+  std::span<Member* const> members() const {
+    if (crowd_) return crowd_->members;
+    return {&single_, single_ == nullptr ? 0u : 1u};
+  }
 
   /// Not one that is there.
   void add(Member& member) {
-    if (members_.size() == searched_members) {
-      for (std::uint32_t i = 0; i < searched_members; ++i) places_[members_[i]] = i;
+    if (empty()) {
+      single_ = &member;
+      return;
     }
-    if (members_.size() >= searched_members) {
-      const auto place = static_cast<std::uint32_t>(members_.size());
-      const bool is_new = places_.emplace(&member, place).second;
-      assert(is_new);
-      static_cast<void>(is_new);
+    if (!crowd_) {
+      crowd_ = std::make_unique<Crowd>();
+      crowd_->members.push_back(single_);
     }
-    members_.push_back(&member);
+    crowd_->add(member);
   }
 
   /// One that is not there is no matter.
   void remove(const Member& member) {
-    const std::size_t place = place_of(member);
-    if (place == members_.size()) return;
-    Member* const last = members_.back();
-    members_[place] = last;
-    members_.pop_back();
-    if (places_.empty()) return;
-    if (members_.size() <= searched_members) {
-      places_ = {};
+    if (!crowd_) {
+      if (single_ == &member) single_ = nullptr;
       return;
     }
-    places_[last] = static_cast<std::uint32_t>(place);
-    places_.erase(&member);  // which may be the last one itself
+    crowd_->remove(member);
+    if (crowd_->members.size() > 1) return;
+    single_ = crowd_->members.front();
+    crowd_.reset();
   }
 
  private:
   static constexpr std::uint32_t searched_members = 32;
 
-  std::size_t place_of(const Member& member) const {
-    if (places_.empty()) {
-      return static_cast<std::size_t>(std::ranges::find(members_, &member) - members_.begin());
-    }
-    const auto found = places_.find(&member);
-    return found == places_.end() ? members_.size() : found->second;
-  }
+  /// Two or more.
+  struct Crowd {
+    std::vector<Member*> members;
+    std::unordered_map<const Member*, std::uint32_t> places;  // empty while members are few
 
-  std::vector<Member*> members_;
-  std::unordered_map<const Member*, std::uint32_t> places_;  // empty while members are few
+    void add(Member& member) {
+      if (members.size() == searched_members) {
+        for (std::uint32_t i = 0; i < searched_members; ++i) places[members[i]] = i;
+      }
+      if (members.size() >= searched_members) {
+        const auto place = static_cast<std::uint32_t>(members.size());
+        const bool is_new = places.emplace(&member, place).second;
+        assert(is_new);
+        static_cast<void>(is_new);
+      }
+      members.push_back(&member);
+    }
+
+    void remove(const Member& member) {
+      const std::size_t place = place_of(member);
+      if (place == members.size()) return;
+      Member* const last = members.back();
+      members[place] = last;
+      members.pop_back();
+      if (places.empty()) return;
+      if (members.size() <= searched_members) {
+        places = {};
+        return;
+      }
+      places[last] = static_cast<std::uint32_t>(place);
+      places.erase(&member);  // which may be the last one itself
+    }
+
+    std::size_t place_of(const Member& member) const {
+      if (places.empty()) {
+        return static_cast<std::size_t>(std::ranges::find(members, &member) - members.begin());
+      }
+      const auto found = places.find(&member);
+      return found == places.end() ? members.size() : found->second;
+    }
+  };
+
+  Member* single_ = nullptr;  // null, or the only member; not used while there is a crowd
+  std::unique_ptr<Crowd> crowd_;
 };
 
 }  // namespace parsec::protocol

@@ -13,9 +13,11 @@ void EventRouter::attach(Session& session) {
   session.router_position = static_cast<std::uint32_t>(organization.sessions.size());
   organization.sessions.push_back(&session);
   if (!session.device_id().empty()) {
-    organization.users[std::string{session.user_id()}].add(session);
+    users_[{&organization, std::string{session.user_id()}}].add(session);
   }
-  if (const auto& token = session.identity().token) organization.claimers[*token].add(session);
+  if (const auto& token = session.identity().token) {
+    claimers_[{&organization, *token}].add(session);
+  }
   ++sessions_;
 }
 
@@ -31,14 +33,10 @@ void EventRouter::detach(Session& session) {
   --sessions_;
 
   if (!session.device_id().empty()) {
-    const auto user = organization.users.find(session.user_id());
-    user->second.remove(session);
-    if (user->second.empty()) organization.users.erase(user);
+    remove(users_, Text{&organization, session.user_id()}, session);
   }
   if (const auto& token = session.identity().token) {
-    const auto claimers = organization.claimers.find(*token);
-    claimers->second.remove(session);
-    if (claimers->second.empty()) organization.claimers.erase(claimers);
+    remove(claimers_, Id{&organization, *token}, session);
   }
   if (const auto* subscription = session.subscription()) {
     if (subscription->state == Subscription::State::loading) hear_by_membership(session);
@@ -57,26 +55,27 @@ void EventRouter::hear_by_membership(Session& session) {
 }
 
 void EventRouter::join(Session& session, const Uuid& realm_id) {
-  find(session.organization_id())->realms[realm_id].add(session);
+  realms_[{find(session.organization_id()), realm_id}].add(session);
 }
 
 void EventRouter::leave(Session& session, const Uuid& realm_id) {
-  auto& realms = find(session.organization_id())->realms;
-  const auto realm = realms.find(realm_id);
-  if (realm == realms.end()) return;
-  realm->second.remove(session);
-  if (realm->second.empty()) realms.erase(realm);
+  remove(realms_, Id{find(session.organization_id()), realm_id}, session);
 }
 
 void EventRouter::listen(Session& session) {
-  find(session.organization_id())->subjects[session.topic()->subject].add(session);
+  subjects_[{find(session.organization_id()), session.topic()->subject}].add(session);
 }
 
 void EventRouter::stop_listening(Session& session) {
-  auto& subjects = find(session.organization_id())->subjects;
-  const auto subject = subjects.find(session.topic()->subject);
-  subject->second.remove(session);
-  if (subject->second.empty()) subjects.erase(subject);
+  remove(subjects_, Text{find(session.organization_id()), session.topic()->subject}, session);
+}
+
+template <typename Map, typename Key>
+void EventRouter::remove(Map& map, const Key& key, const Session& session) {
+  const auto found = map.find(key);
+  if (found == map.end()) return;
+  found->second.remove(session);
+  if (found->second.empty()) map.erase(found);
 }
 
 void EventRouter::route(const EventPointer& event) {
@@ -96,15 +95,15 @@ void EventRouter::route(const EventPointer& event) {
                       std::is_same_v<Content, OrganizationExpired>) {
           for_each(organization->sessions, [&](Session& session) { session.on_event(event); });
         } else if constexpr (std::is_same_v<Content, MessageReceived>) {
-          route_to_users(*organization, content.recipient, event);
+          route_to(users_, Text{organization, content.recipient}, event);
         } else if constexpr (std::is_same_v<Content, InviteStatusChanged>) {
           route_invitation(event, content);
         } else if constexpr (std::is_same_v<Content, InviteConduitUpdated>) {
           route_to_listeners(*organization, token_subject(content.token), event);
         } else if constexpr (std::is_same_v<Content, RealmRolesUpdated>) {
-          route_to_users(*organization, content.user, event);
+          route_to(users_, Text{organization, content.user}, event);
         } else if constexpr (std::is_same_v<Content, UserRevoked>) {
-          route_to_users(*organization, content.user_id, event);
+          route_to(users_, Text{organization, content.user_id}, event);
         } else if constexpr (std::is_same_v<Content, UserCreated>) {
           route_to_listeners(*organization, content.user_id, event);
         } else if constexpr (std::is_same_v<Content, DeviceCreated>) {
@@ -115,7 +114,7 @@ void EventRouter::route(const EventPointer& event) {
         } else {
           static_assert(std::is_same_v<Content, RealmVlobsUpdated> ||
                         std::is_same_v<Content, RealmMaintenance>);
-          route_to_members(*organization, content.realm_id, event);
+          route_to(realms_, Id{organization, content.realm_id}, event);
         }
       },
       event->event().content);
@@ -135,48 +134,38 @@ EventRouter::Organization* EventRouter::find(std::string_view organization_id) {
 }
 
 template <typename Act>
-void EventRouter::for_each(const Sessions& audience, Act act) {
+void EventRouter::for_each(std::span<Session* const> audience, Act act) {
   // Ending a session changes the audience; sessions themselves are destroyed in a later turn only.
   assert(scratch_.empty());
-  scratch_ = audience;
+  scratch_.assign(audience.begin(), audience.end());
   for (auto* session : scratch_) act(*session);
   scratch_.clear();
 }
 
-void EventRouter::route_to_users(Organization& organization, std::string_view user_id,
-                                 const EventPointer& event) {
-  const auto user = organization.users.find(user_id);
-  if (user == organization.users.end()) return;
-  for_each(user->second.members(), [&](Session& session) { session.on_event(event); });
-}
-
-void EventRouter::route_to_members(Organization& organization, const Uuid& realm_id,
-                                   const EventPointer& event) {
-  const auto realm = organization.realms.find(realm_id);
-  if (realm == organization.realms.end()) return;
-  for_each(realm->second.members(), [&](Session& session) { session.on_event(event); });
+template <typename Map, typename Key>
+void EventRouter::route_to(const Map& map, const Key& key, const EventPointer& event) {
+  const auto found = map.find(key);
+  if (found == map.end()) return;
+  for_each(found->second.members(), [&](Session& session) { session.on_event(event); });
 }
 
 void EventRouter::route_invitation(const EventPointer& event, const InviteStatusChanged& change) {
   // Each audience may end, and the organization with it.
   const std::string_view id = event->event().organization_id;
-  route_to_users(*find(id), change.greeter, event);
+  route_to(users_, Text{find(id), change.greeter}, event);
   if (change.status != "DELETED") return;
-  if (auto* organization = find(id)) {
-    const auto claimers = organization->claimers.find(change.token);
-    if (claimers != organization->claimers.end()) {
-      for_each(claimers->second.members(), [&](Session& session) { session.on_event(event); });
-    }
+  if (const auto* organization = find(id)) {
+    route_to(claimers_, Id{organization, change.token}, event);
   }
-  if (auto* organization = find(id)) {
+  if (const auto* organization = find(id)) {
     route_to_listeners(*organization, token_subject(change.token), event);
   }
 }
 
-void EventRouter::route_to_listeners(Organization& organization, std::string_view subject,
+void EventRouter::route_to_listeners(const Organization& organization, std::string_view subject,
                                      const EventPointer& event) {
-  const auto listeners = organization.subjects.find(subject);
-  if (listeners == organization.subjects.end()) return;
+  const auto listeners = subjects_.find(Text{&organization, subject});
+  if (listeners == subjects_.end()) return;
   for_each(listeners->second.members(), [&](Session& session) { session.on_news(event); });
 }
 

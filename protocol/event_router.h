@@ -4,7 +4,10 @@
 // event means for it (its own role, its own author, its queue).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -47,37 +50,59 @@ class EventRouter {
 
  private:
   using Sessions = std::vector<Session*>;
+  using Members = Audience<Session>;
+  /// One map for all organizations, as each map has a price however little it holds, and most
+  /// organizations are a connection or two.
+  struct Organization {
+    Sessions sessions;
+    Members loading;
+  };
+  /// Something of an organization. Pointers to organizations stay valid while they have sessions,
+  /// and whatever has an audience has sessions.
+  template <typename Value>
+  struct Of {
+    const Organization* organization;
+    Value value;
+
+    template <typename Other>
+    friend bool operator==(const Of& left, const Of<Other>& right) {
+      return left.organization == right.organization && left.value == right.value;
+    }
+  };
   struct Hash {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const {
       return std::hash<std::string_view>{}(text);
     }
+    template <typename Value>
+    std::size_t operator()(const Of<Value>& key) const {
+      const auto place = reinterpret_cast<std::uintptr_t>(key.organization);
+      return std::hash<Value>{}(key.value) ^ (place >> 4) * 0x9E3779B97F4A7C15;
+    }
   };
-  struct Organization {
-    Sessions sessions;
-    Audience<Session> loading;
-    std::unordered_map<std::string, Audience<Session>, Hash, std::equal_to<>> users;
-    std::unordered_map<Uuid, Audience<Session>> realms;
-    std::unordered_map<std::string, Audience<Session>, Hash, std::equal_to<>> subjects;
-    std::unordered_map<Uuid, Audience<Session>> claimers;  // by their invitation's token
-  };
-  using Organizations = std::unordered_map<std::string, Organization, Hash, std::equal_to<>>;
+  using Text = Of<std::string_view>;
+  using Id = Of<Uuid>;
+  using ByText = std::unordered_map<Of<std::string>, Members, Hash, std::equal_to<>>;
+  using ById = std::unordered_map<Id, Members, Hash, std::equal_to<>>;
 
   Organization* find(std::string_view organization_id);
+  template <typename Map, typename Key>
+  static void remove(Map& map, const Key& key, const Session& session);
   /// Calls act for each session, which may detach itself meanwhile.
   template <typename Act>
-  void for_each(const Sessions& audience, Act act);
-
-  void route_to_users(Organization& organization, std::string_view user_id,
-                      const EventPointer& event);
-  void route_to_members(Organization& organization, const Uuid& realm_id,
-                        const EventPointer& event);
-
+  void for_each(std::span<Session* const> audience, Act act);
+  /// Hands the event to that audience, if there is one.
+  template <typename Map, typename Key>
+  void route_to(const Map& map, const Key& key, const EventPointer& event);
   void route_invitation(const EventPointer& event, const InviteStatusChanged& change);
-  void route_to_listeners(Organization& organization, std::string_view subject,
+  void route_to_listeners(const Organization& organization, std::string_view subject,
                           const EventPointer& event);
 
-  Organizations organizations_;
+  std::unordered_map<std::string, Organization, Hash, std::equal_to<>> organizations_;
+  ByText users_;
+  ById realms_;
+  ByText subjects_;
+  ById claimers_;     // by their invitation's token
   Sessions scratch_;  // the audience being served: its members may change the original
   std::size_t sessions_ = 0;
 };
