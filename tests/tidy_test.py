@@ -16,6 +16,8 @@ LAYERS = {
     "app": ["app", "protocol", "db", "engine"],
     "bench": ["bench", "app", "protocol", "db", "engine"],
 }
+# Measurements of the protocol alone share the tests' service without sockets; nothing else of bench/ may.
+SHARES_TEST_SUPPORT = ("bench/instructions/",)
 # Libraries that must not be seen from above their layer.
 HIDDEN = {"engine": ["libpq"], "protocol": ["liburing", "libpq", "sys/socket", "curl/"]}
 
@@ -30,6 +32,8 @@ TESTED_ELSEWHERE = {
     "app/outbox.cpp": "tests/app/mail_delivery_test.cpp",
     "app/stop_signals.cpp": "tests/app/program_test.cpp",
     "app/stream.cpp": "tests/app/core_organization_test.cpp",
+    "bench/instructions/main.cpp": "bench/instructions/count",
+    "bench/instructions/request_path.cpp": "bench/instructions/count",
     "bench/limits/echo/echo.cpp": "tests/bench/echo_test.py",
     "bench/limits/echo/main.cpp": "tests/bench/echo_test.py",
     "db/block_store_http.cpp": "tests/db/block_store_s3_test.cpp",
@@ -94,7 +98,8 @@ def check_includes():
             quoted, target = found[1] == '"', found[2]
             if quoted and not (ROOT / target).is_file() and target != "app/version.h":
                 problem(name, number, f'"{target}" is not named from the root of the project')
-            if layer in LAYERS and quoted and target.split("/")[0] not in LAYERS[layer]:
+            shared = name.startswith(SHARES_TEST_SUPPORT) and target.startswith("tests/support/")
+            if layer in LAYERS and quoted and target.split("/")[0] not in LAYERS[layer] and not shared:
                 problem(name, number, f"{layer}/ must not include {target}")
             for hidden in HIDDEN.get(layer, []):
                 if target.startswith(hidden):

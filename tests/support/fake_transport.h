@@ -21,6 +21,7 @@ class FakeTransport final : public engine::Transport {
   };
 
   Connection& operator[](engine::ConnectionId id) { return connections_[id.packed()]; }
+  void forget(engine::ConnectionId id) { connections_.erase(id.packed()); }
 
   engine::OutputBuffer& output(engine::ConnectionId id) override {
     auto& connection = connections_[id.packed()];
