@@ -5,6 +5,7 @@ namespace {
 
 constexpr std::array<std::string_view, count_size> names = {
     "accepted",
+    "dialled",
     "accept_refused",
     "accept_pauses",
     "accept_failures",
@@ -63,7 +64,7 @@ std::uint64_t Counters::closed() const {
 std::uint64_t Counters::connections() const {
   // Ends first: who ended has been accepted before, so the difference is never below zero.
   const std::uint64_t ended = closed();
-  return get(Count::accepted) - ended;
+  return get(Count::accepted) + get(Count::dialled) - ended;
 }
 
 }  // namespace parsec::engine

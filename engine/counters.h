@@ -17,6 +17,7 @@ namespace parsec::engine {
 
 enum class Count : std::uint8_t {
   accepted,
+  dialled,            // connections that the handler opened to others
   accept_refused,     // connections that Limits::connections had no room for
   accept_pauses,      // EMFILE and the like: accepting rested
   accept_failures,    // a connection that died in the queue, a network error

@@ -108,6 +108,10 @@ class Handler {
   /// true if something came in between, so that it must not sleep. Pairs with Waker::notify.
   virtual bool has_work() const = 0;
 
+  /// When has_work() will be true without anybody's doing; asked before the shard sleeps. Finer
+  /// than deadlines, which are of connections and as exact as the timer wheel.
+  virtual TimePoint next_work() const { return TimePoint::max(); }
+
   /// The shard stops: no more on_open; end every connection politely. Connections left after the
   /// grace period are closed with CloseReason::shutdown.
   virtual void on_shutdown() = 0;

@@ -77,7 +77,7 @@ class Shard final : public ShardCore {
 
   // Waiting
   void wait(const Handler& handler);
-  WaitTime time_to_next_event() const;
+  WaitTime time_to_next_event(const Handler& handler) const;
 
   // Completions
   void work_off_completions(Handler& handler);
@@ -172,7 +172,7 @@ void Shard<R>::wait(const Handler& handler) {
     ring_.submit_and_wait(0, WaitTime::zero(), counters_);
     return;
   }
-  const WaitTime sleep = time_to_next_event();
+  const WaitTime sleep = time_to_next_event(handler);
   control_.waker.park();
   // After park(), see waker.h. A stop is announced by the waker as well.
   const bool stop_is_new = !stopping_ && control_.stop_requested();
@@ -187,9 +187,9 @@ void Shard<R>::wait(const Handler& handler) {
 }
 
 template <Ring R>
-WaitTime Shard<R>::time_to_next_event() const {
-  TimePoint next = TimePoint::max();
-  if (const auto deadline = wheel_.next_wake_up()) next = *deadline;
+WaitTime Shard<R>::time_to_next_event(const Handler& handler) const {
+  TimePoint next = handler.next_work();
+  if (const auto deadline = wheel_.next_wake_up()) next = std::min(next, *deadline);
   if (stopping_ && now_ < stop_deadline_) next = std::min(next, stop_deadline_);
   for (const Listener& listener : listeners_) {
     const bool rests = listener.socket != Socket::none && !listener.accepting && !stopping_;

@@ -29,7 +29,8 @@ CloseReason reason_of_error(int error) {
   switch (error) {
     case ECONNRESET:
     case EPIPE:
-    case ETIMEDOUT:  // keep-alive or TCP_USER_TIMEOUT gave up
+    case ETIMEDOUT:     // keep-alive or TCP_USER_TIMEOUT gave up
+    case ECONNREFUSED:  // of a connection that was dialled
     case EHOSTUNREACH:
     case EHOSTDOWN:
     case ENETUNREACH:
@@ -44,6 +45,14 @@ CloseReason reason_of_error(int error) {
 ShardCore::ShardCore(const Limits& limits, Counters& counters, TimePoint now)
     : limits_(limits), counters_(counters), table_(limits.connections), wheel_(now), now_(now) {
   spare_.reserve(limits.spare_buffers);
+}
+
+std::optional<ConnectionId> ShardCore::adopt(Socket socket) {
+  const std::uint32_t slot = table_.acquire(socket);
+  if (slot == ConnectionTable::no_slot) return std::nullopt;
+  counters_.add(Count::dialled);
+  mark_dirty(slot);
+  return table_.id_of(slot);
 }
 
 // --- What the handler asks for ---

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "engine/connection_table.h"
@@ -35,6 +36,11 @@ class ShardCore : public Transport {
   void pause_reading(ConnectionId connection) final;
   void resume_reading(ConnectionId connection) final;
   TimePoint now() const final { return now_; }
+
+  /// A connection that the handler dialled (dial.h), also one that is not established yet: from now
+  /// on like an accepted one, but for on_open, which is not called. nullopt: there are
+  /// Limits::connections already; the socket stays the caller's.
+  std::optional<ConnectionId> adopt(Socket socket);
 
   std::uint32_t connection_count() const { return table_.live(); }
 

@@ -44,6 +44,7 @@ class TlsLayer final : public Handler, public Transport {
   void on_closed(ConnectionId id, CloseReason reason) override;
   bool on_turn() override;
   bool has_work() const override;
+  TimePoint next_work() const override { return handler_->next_work(); }
   void on_shutdown() override;
 
   // For the handler inside.

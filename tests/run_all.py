@@ -30,7 +30,7 @@ class Stage:
 
 STAGES = [
     Stage("release", [], []),
-    Stage("asan", ["tests_engine", "tests_db", "tests_protocol"], ["-L", "unit"]),
+    Stage("asan", ["tests_engine", "tests_db", "tests_protocol", "tests_bench"], ["-L", "unit"]),
     Stage("tsan", ["tests_engine", "tests_db"], ["-L", "threads"]),
 ]
 
@@ -94,13 +94,17 @@ def run_stage(stage, ctest_arguments):
     shutil.rmtree(reports, ignore_errors=True)
     reports.mkdir()
     junit = reports / "ctest.junit"
-    subprocess.run(
+    ended = subprocess.run(
         ["ctest", "--output-on-failure", "--parallel", str(os.cpu_count()), "--output-junit", junit]
         + stage.ctest + ctest_arguments,
         cwd=directory,
         stdin=subprocess.DEVNULL,
     )
-    return count_results(junit, reports)
+    count = count_results(junit, reports)
+    # Something went wrong that no report tells of: a program that was not built, for instance.
+    if ended.returncode != 0 and not count.failed:
+        count.failed = 1
+    return count
 
 
 def main():

@@ -62,6 +62,7 @@ class CheckedHandler final : public engine::Handler {
     return inner_.on_turn();
   }
   bool has_work() const override { return inner_.has_work(); }
+  engine::TimePoint next_work() const override { return inner_.next_work(); }
   void on_shutdown() override {
     const Entered entered(*this, "on_shutdown");
     if (std::exchange(shut_down_, true)) violations_.push_back("on_shutdown twice");

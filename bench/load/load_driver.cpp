@@ -1,0 +1,227 @@
+#include "bench/load/load_driver.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "bench/load/database_usage.h"
+#include "bench/load/generator.h"
+#include "bench/load/process_usage.h"
+#include "engine/shard_thread.h"
+#include "engine/uring_ring.h"
+
+namespace parsec::bench {
+
+namespace {
+
+using Error = std::unexpected<std::string>;
+using engine::Clock;
+using namespace std::chrono_literals;
+
+/// Between posting a round and its beginning: so long does a busy generator take to see it.
+constexpr auto lead = 20ms;
+/// A generator that is this busy may be what limits.
+constexpr double busy_generator = 0.9;
+constexpr double busy_host = 0.95;
+
+struct Shard {
+  engine::ShardControl shard_control;
+  GeneratorControl control{shard_control};
+  std::thread thread;
+};
+
+double seconds(engine::Clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+/// What is looked at before and after.
+struct Look {
+  engine::TimePoint at;
+  CpuTimes generator, server, postgresql;
+  HostTimes host;
+  std::optional<DatabaseCounters> database;
+};
+
+class Running final : public LoadDriver {
+ public:
+  Running(LoadDriverOptions options, engine::DialTarget target)
+      : options_(std::move(options)),
+        settings_{.target = target,
+                  .host = options_.address.authority(),
+                  .population = options_.population,
+                  .scenario = options_.scenario,
+                  .shards = options_.threads} {
+    limits_.connections = options_.scenario.connections + 100'000;
+    limits_.shutdown_grace = engine::Duration{1000};
+  }
+
+  ~Running() override {
+    for (const auto& shard : shards_) shard->shard_control.request_stop();
+    for (const auto& shard : shards_) {
+      if (shard->thread.joinable()) shard->thread.join();
+    }
+  }
+
+  std::expected<void, std::string> start() {
+    find_processes();
+    if (!options_.database_url.empty()) {
+      auto database = DatabaseWatch::open(options_.database_url);
+      if (!database) return Error{database.error()};
+      database_ = std::move(*database);
+      if (options_.postgresql.empty()) options_.postgresql = database_->processes();
+    }
+    const auto organizations =
+        deal_out(options_.scenario.connections, options_.population.size().organizations,
+                 options_.scenario.zipf);
+    std::vector<std::uint32_t> next(options_.population.size().organizations);
+    std::vector<std::vector<DeviceNumber>> devices(options_.threads);
+    for (std::size_t i = 0; i < organizations.size(); ++i) {
+      const std::uint32_t organization = organizations[i];
+      DeviceNumber number = options_.population.device(std::uint64_t{next[organization]++} *
+                                                       options_.population.size().organizations);
+      number.organization = organization;
+      devices[i % options_.threads].push_back(number);
+    }
+    for (std::uint32_t i = 0; i < options_.threads; ++i) {
+      shards_.push_back(std::make_unique<Shard>());
+      Shard& shard = *shards_.back();
+      shard.thread =
+          std::thread([this, &shard, i, mine = std::move(devices[i])] { run(shard, i, mine); });
+    }
+    for (const auto& shard : shards_) {
+      if (std::string failure = shard->control.await_connected(); !failure.empty()) {
+        return Error{std::move(failure)};
+      }
+    }
+    return {};
+  }
+
+  std::expected<Measurement, std::string> measure(const Load& load) override {
+    const auto start = Clock::now() + lead;
+    for (const auto& shard : shards_) shard->control.begin_round(load, start);
+    std::this_thread::sleep_until(start + load.warm_up);
+    const Look before = look();
+    std::this_thread::sleep_until(start + load.warm_up + load.duration);
+    const Look after = look();
+    Measurement measurement;
+    measurement.load = load;
+    measurement.seconds = seconds(load.duration);
+    measurement.connections = options_.scenario.connections;
+    for (const auto& shard : shards_) add(measurement, shard->control.await_round());
+    compare(measurement, before, after);
+    return measurement;
+  }
+
+ private:
+  void run(Shard& shard, std::uint32_t index, const std::vector<DeviceNumber>& devices) {
+    sigset_t all;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are for the main thread
+    ::pthread_setname_np(::pthread_self(), ("generator-" + std::to_string(index)).c_str());
+    auto ring = engine::UringRing::open(limits_, {});
+    if (!ring) return shard.control.connected(ring.error());
+    engine::Shard<engine::UringRing> loop(**ring, limits_, shard.shard_control, {});
+    Generator generator{loop, shard.control, settings_, index, devices};
+    loop.run(generator);
+  }
+
+  /// On loopback the server is a process of this machine, and a PostgreSQL that it started its
+  /// child.
+  void find_processes() {
+    if (!settings_.target.is_loopback()) return;
+    if (options_.server.empty()) {
+      if (const auto found = listener_of(options_.address.port)) options_.server = {*found};
+    }
+    if (options_.postgresql.empty() && !options_.server.empty()) {
+      options_.postgresql = descendants_of(options_.server.front());
+    }
+  }
+
+  Look look() {
+    const pid_t own = ::getpid();
+    return {.at = Clock::now(),
+            .generator = cpu_times({&own, 1}),
+            .server = cpu_times(options_.server),
+            .postgresql = cpu_times(options_.postgresql),
+            .host = host_times(),
+            .database = database_ ? database_->counters() : std::nullopt};
+  }
+
+  static void add(Measurement& into, RoundResult part) {
+    into.generator_delay.merge(part.generator_delay);
+    if (into.commands.empty()) {
+      into.commands = std::move(part.commands);
+      return;
+    }
+    for (std::size_t i = 0; i < part.commands.size(); ++i) {
+      CommandResult& all = into.commands[i];
+      const CommandResult& more = part.commands[i];
+      all.sent += more.sent;
+      for (const auto& [status, count] : more.replies) all.replies[status] += count;
+      all.latency.merge(more.latency);
+      all.service.merge(more.service);
+      all.sent_bytes += more.sent_bytes;
+      all.received_bytes += more.received_bytes;
+    }
+  }
+
+  void compare(Measurement& into, const Look& before, const Look& after) const {
+    const double apart = seconds(after.at - before.at);
+    const pid_t own = ::getpid();
+    into.generator = usage_between(before.generator, after.generator, apart, {&own, 1});
+    if (!options_.server.empty()) {
+      into.server = usage_between(before.server, after.server, apart, options_.server);
+    }
+    if (!options_.postgresql.empty()) {
+      into.postgresql =
+          usage_between(before.postgresql, after.postgresql, apart, options_.postgresql);
+    }
+    if (before.database && after.database) into.database = *after.database - *before.database;
+    const double all = static_cast<double>(after.host.all - before.host.all);
+    into.host_busy = all == 0 ? 0 : static_cast<double>(after.host.busy - before.host.busy) / all;
+    into.bottleneck = bottleneck_of(into);
+  }
+
+  /// The first that has no room left: who is short of a core of its own before who shares the rest.
+  Bottleneck bottleneck_of(const Measurement& measurement) const {
+    if (measurement.generator.busiest_thread > busy_generator) return Bottleneck::generator;
+    if (measurement.host_busy > busy_host) return Bottleneck::host;
+    if (measurement.server && measurement.server->busiest_thread > busy_generator) {
+      return Bottleneck::server;
+    }
+    if (measurement.postgresql && measurement.postgresql->busiest_thread > busy_generator) {
+      return Bottleneck::database;
+    }
+    return Bottleneck::none;
+  }
+
+  LoadDriverOptions options_;
+  const GeneratorSettings settings_;
+  engine::Limits limits_;
+  std::unique_ptr<DatabaseWatch> database_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+};
+
+}  // namespace
+
+std::expected<std::unique_ptr<LoadDriver>, std::string> LoadDriver::connect(
+    LoadDriverOptions options) {
+  if (options.address.tls) return Error{"Load over TLS is not offered: add ?no_ssl=true"};
+  const auto target = engine::DialTarget::resolve(options.address.host, options.address.port);
+  if (!target) return Error{target.error()};
+  const std::uint64_t files = engine::raise_open_files_limit();
+  if (files < std::uint64_t{options.scenario.connections} + 100) {
+    return Error{"Only " + std::to_string(files) +
+                 " open files are allowed, which is too few for " +
+                 std::to_string(options.scenario.connections) + " connections (ulimit -n)"};
+  }
+  auto driver = std::make_unique<Running>(std::move(options), *target);
+  if (auto started = driver->start(); !started) return Error{started.error()};
+  return driver;
+}
+
+}  // namespace parsec::bench

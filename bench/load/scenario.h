@@ -1,0 +1,64 @@
+// What a measurement does: which commands in which proportion, by how many connections, on which
+// population. Read from JSON (bench/scenarios/*.json); what is not known there is an error.
+//
+// Values; any thread.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/load/population.h"
+
+namespace parsec::bench {
+
+enum class Command : std::uint8_t {
+  ping,
+  handshake,  // a connection of its own, from TCP to `ok`
+  vlob_create,
+  vlob_read,
+  vlob_update,
+  vlob_poll_changes,
+  block_create,
+  block_read,
+  user_get,
+  human_find,
+  message_get,
+};
+inline constexpr std::size_t command_count = static_cast<std::size_t>(Command::message_get) + 1;
+std::string_view name(Command command);
+std::optional<Command> parse_command(std::string_view text);
+
+struct CommandShare {
+  Command command = Command::ping;
+  double weight = 1;
+  /// Of the ping's text, the blob or the block; of other commands ignored.
+  std::uint32_t bytes = 60;
+};
+
+struct Scenario {
+  std::string name;
+  std::string description;
+  PopulationSize population;
+  std::uint32_t connections = 1;
+  /// How connections are dealt out to organizations: the one of rank k gets a part that goes with
+  /// 1 / k^zipf. 0: all get the same.
+  double zipf = 0;
+  std::vector<CommandShare> commands;
+
+  bool uses(Command command) const;
+
+  /// The error names the place: `commands[1].weight: must be above 0`.
+  static std::expected<Scenario, std::string> parse(std::string_view json);
+  static std::expected<Scenario, std::string> load(const std::string& file);
+};
+
+/// The organization of each of `connections`, in the order in which they are opened: any first part
+/// of them is dealt out alike.
+std::vector<std::uint32_t> deal_out(std::uint32_t connections, std::uint32_t organizations,
+                                    double zipf);
+
+}  // namespace parsec::bench

@@ -1,0 +1,73 @@
+#include "bench/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace parsec::bench {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+using Words = std::vector<std::string>;
+
+Words run_with(Words more) {
+  Words words{"run", "--addr=parsec://h?no_ssl=true", "--administration-token=t", "--scenario=s"};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+TEST(BenchCommandLine, ClosedLoopByDefault) {
+  const auto run = parse_command_line(run_with({}));
+  ASSERT_TRUE(run) << run.error().text;
+  EXPECT_EQ(run->address, "parsec://h?no_ssl=true");
+  EXPECT_EQ(run->load.kind, Load::Kind::closed);
+  EXPECT_EQ(run->load.in_flight, 1u);
+  EXPECT_EQ(run->load.warm_up, 1s);
+  EXPECT_EQ(run->load.duration, 5s);
+  EXPECT_EQ(run->repeats, 3u);
+}
+
+TEST(BenchCommandLine, EveryOption) {
+  const auto run = parse_command_line(
+      run_with({"--rate=100.5", "--constant", "--warm-up=0.25", "--duration=0.5", "--repeats=2",
+                "--threads=4", "--connections=9", "--db=postgresql:///x", "--server-pid=5",
+                "--postgresql-pid=6", "--population=p"}));
+  ASSERT_TRUE(run) << run.error().text;
+  EXPECT_EQ(run->load.kind, Load::Kind::open);
+  EXPECT_EQ(run->load.pattern, ArrivalPattern::constant);
+  EXPECT_EQ(run->load.rate, 100.5);
+  EXPECT_EQ(run->load.warm_up, 250ms);
+  EXPECT_EQ(run->load.duration, 500ms);
+  EXPECT_EQ(run->repeats, 2u);
+  EXPECT_EQ(run->threads, 4u);
+  EXPECT_EQ(run->connections, 9u);
+  EXPECT_EQ(run->database_url, "postgresql:///x");
+  EXPECT_EQ(run->server, std::vector<pid_t>{5});
+  EXPECT_EQ(run->postgresql, std::vector<pid_t>{6});
+  EXPECT_EQ(run->population_name, "p");
+}
+
+TEST(BenchCommandLine, WhatIsWrongIsNamed) {
+  struct Row {
+    Words words;
+    const char* text;
+  };
+  const Row rows[] = {
+      {{}, "subcommand"},
+      {{"run"}, "--addr is required"},
+      {run_with({"--rate=-1"}), "--rate"},
+      {run_with({"--rate=1", "--in-flight=2"}), "--in-flight"},
+      {run_with({"--constant"}), "--rate"},
+      {run_with({"--speed=1"}), "--speed"},
+  };
+  for (const Row& row : rows) {
+    const auto run = parse_command_line(row.words);
+    ASSERT_FALSE(run) << row.text;
+    EXPECT_EQ(run.error().exit_code, 2);
+    EXPECT_THAT(run.error().text, HasSubstr(row.text));
+  }
+  EXPECT_EQ(parse_command_line({"--help"}).error().exit_code, 0);
+}
+
+}  // namespace
+}  // namespace parsec::bench

@@ -1,0 +1,92 @@
+#include "bench/load/scenario.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace parsec::bench {
+namespace {
+
+TEST(Scenario, ThoseOfTheSuiteAreRead) {
+  int count = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(PARSEC_SOURCE_DIR "/bench/scenarios")) {
+    const auto scenario = Scenario::load(entry.path());
+    ASSERT_TRUE(scenario) << scenario.error();
+    EXPECT_EQ(scenario->name, entry.path().stem());
+    EXPECT_FALSE(scenario->description.empty());
+    ++count;
+  }
+  EXPECT_GE(count, 9);
+}
+
+TEST(Scenario, EveryMember) {
+  const auto scenario = Scenario::parse(R"({"name": "n", "connections": 7, "zipf": 0.5,
+    "population": {"organizations": 2, "users": 3, "devices": 4, "realms": 5, "vlobs": 6},
+    "commands": [{"command": "block_read", "weight": 2.5, "bytes": 1000}, {"command": "ping"}]})");
+  ASSERT_TRUE(scenario) << scenario.error();
+  EXPECT_EQ(scenario->connections, 7u);
+  EXPECT_EQ(scenario->zipf, 0.5);
+  EXPECT_EQ(scenario->population.devices, 4u);
+  EXPECT_EQ(scenario->population.vlobs, 6u);
+  ASSERT_EQ(scenario->commands.size(), 2u);
+  EXPECT_EQ(scenario->commands[0].command, Command::block_read);
+  EXPECT_EQ(scenario->commands[0].weight, 2.5);
+  EXPECT_EQ(scenario->commands[0].bytes, 1000u);
+  EXPECT_TRUE(scenario->uses(Command::ping));
+  EXPECT_FALSE(scenario->uses(Command::vlob_read));
+}
+
+TEST(Scenario, WhatIsWrongIsToldWithItsPlace) {
+  struct Row {
+    const char* json;
+    const char* error;
+  };
+  const Row rows[] = {
+      {"[]", "must be an object"},
+      {R"({"name": "n"})", "commands: must be a list of at least one"},
+      {R"({"commands": [{"command": "ping"}]})", "name: is missing"},
+      {R"({"name": "n", "colour": 1, "commands": [{"command": "ping"}]})", "colour: is not known"},
+      {R"({"name": "n", "connections": 0, "commands": [{"command": "ping"}]})",
+       "connections: must be a whole number from 1 to 1000000"},
+      {R"({"name": "n", "zipf": -1, "commands": [{"command": "ping"}]})",
+       "zipf: must not be negative"},
+      {R"({"name": "n", "population": {"cats": 1}, "commands": [{"command": "ping"}]})",
+       "population.cats: is not known"},
+      {R"({"name": "n", "population": {"users": 1.5}, "commands": [{"command": "ping"}]})",
+       "population.users: must be a whole number from 1 to 100000"},
+      {R"({"name": "n", "commands": [{"command": "ping"}, {"command": "pong"}]})",
+       "commands[1].command: there is no command `pong`"},
+      {R"({"name": "n", "commands": [{"command": "ping", "weight": 0}]})",
+       "commands[0].weight: must be above 0"},
+      {R"({"name": "n", "commands": [{"command": "ping", "wait": 0}]})",
+       "commands[0].wait: is not known"},
+  };
+  for (const Row& row : rows) {
+    const auto scenario = Scenario::parse(row.json);
+    ASSERT_FALSE(scenario) << row.json;
+    EXPECT_EQ(scenario.error(), row.error);
+  }
+  EXPECT_TRUE(Scenario::parse("{").error().starts_with("not JSON: "));
+  EXPECT_EQ(Scenario::load("/no/such/file").error(), "cannot read the scenario /no/such/file");
+}
+
+TEST(DealOut, EvenlyWithoutAnExponent) {
+  EXPECT_EQ(deal_out(5, 3, 0), (std::vector<std::uint32_t>{0, 1, 2, 0, 1}));
+}
+
+TEST(DealOut, ByRankWithOne) {
+  const auto dealt = deal_out(1100, 3, 1);  // 1 : 1/2 : 1/3
+  const auto count = [&](std::uint32_t organization) {
+    return std::ranges::count(dealt, organization);
+  };
+  EXPECT_EQ(count(0), 600);
+  EXPECT_EQ(count(1), 300);
+  EXPECT_EQ(count(2), 200);
+  // So is every part of them.
+  EXPECT_NEAR(static_cast<double>(std::count(dealt.begin(), dealt.begin() + 110, 0U)), 60, 1);
+}
+
+}  // namespace
+}  // namespace parsec::bench

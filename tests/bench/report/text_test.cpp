@@ -1,0 +1,41 @@
+#include "bench/report/text.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace parsec::bench {
+namespace {
+
+using ::testing::HasSubstr;
+
+Measurement measured(std::uint64_t answers, std::uint64_t nanoseconds) {
+  Measurement measurement;
+  measurement.seconds = 2;
+  measurement.connections = 9;
+  CommandResult command;
+  command.command = "vlob_read";
+  command.replies = {{"ok", answers}, {"no_reply", 1}};
+  command.latency.record(nanoseconds, answers);
+  command.service.record(nanoseconds / 2, answers);
+  measurement.commands.push_back(std::move(command));
+  measurement.server = ProcessUsage{.cpu_seconds = 1, .resident_bytes = 3 << 20, .threads = 2};
+  measurement.database = DatabaseUsage{.commits = answers / 2, .wal_bytes = 100 * answers};
+  measurement.bottleneck = Bottleneck::database;
+  return measurement;
+}
+
+TEST(Text, OfSeveralRepeats) {
+  const Measurement repeats[] = {measured(200, 1'000'000), measured(400, 2'000'000),
+                                 measured(600, 8'000'000)};
+  const std::string text = describe(repeats);
+  EXPECT_THAT(text, HasSubstr("vlob_read                200/s ± 50%"));  // median; half the spread
+  EXPECT_THAT(text, HasSubstr("no_reply: 3"));
+  EXPECT_THAT(text, HasSubstr("connections 9"));
+  EXPECT_THAT(text, HasSubstr("server       0.50 cores, 1666.7 µs of CPU per request"));
+  EXPECT_THAT(text, HasSubstr("3.0 MiB"));
+  EXPECT_THAT(text, HasSubstr("0.500 commits, 100 bytes of WAL"));
+  EXPECT_THAT(text, HasSubstr("limited by: database"));
+}
+
+}  // namespace
+}  // namespace parsec::bench

@@ -1,0 +1,102 @@
+// The load generator against the servers: every scenario of the suite, and what it makes of a
+// server that stands still.
+#include <signal.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "tests/integration/integration_test.h"
+
+namespace parsec::testing {
+namespace {
+
+class Bench : public IntegrationTest {
+ protected:
+  static std::vector<std::string> command(const Address& address, const std::string& scenario,
+                                          std::vector<std::string> more) {
+    std::vector<std::string> words{
+        PARSEC_BENCH_PROGRAM, "run",
+        "--addr=parsec://" + address.host + ":" + std::to_string(address.port) + "?no_ssl=true",
+        std::string{"--administration-token="} + token,
+        "--scenario=" PARSEC_SOURCE_DIR "/bench/scenarios/" + scenario + ".json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+};
+
+TEST_F(Bench, EveryScenarioRuns) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(PARSEC_SOURCE_DIR "/bench/scenarios")) {
+    SCOPED_TRACE(entry.path().stem());
+    ChildProcess bench{command(here(), entry.path().stem(),
+                               {"--smoke", "--in-flight=8", "--warm-up=0", "--duration=0.2",
+                                "--repeats=1", "--db=" + Deployment::get().database_url()}),
+                       {}};
+    ASSERT_EQ(bench.wait_exit(60s), 0) << bench.output();
+    bench.await_end_of_output();
+    const std::string output = bench.output();
+    EXPECT_THAT(output, ::testing::HasSubstr("limited by: "));
+    EXPECT_THAT(output, ::testing::HasSubstr("\nserver "));
+    EXPECT_THAT(output, ::testing::HasSubstr("\npostgresql "));
+    EXPECT_THAT(output, ::testing::HasSubstr("\ndatabase "));
+    // Any status but ok would be named with its number.
+    for (const char* status : {"no_reply: ", "bad_", "not_", "invalid", "unknown"}) {
+      EXPECT_THAT(output, ::testing::Not(::testing::HasSubstr(status)));
+    }
+  }
+}
+
+TEST_F(Bench, AStandstillShowsInTheLatencyOfAllThatWereMeantToGo) {
+  const auto server = Deployment::get().start_server();
+  ChildProcess bench{command(server->address(), "ping",
+                             {"--smoke", "--rate=500", "--constant", "--warm-up=0",
+                              "--duration=1.5", "--repeats=1"}),
+                     {}};
+  ASSERT_TRUE(bench.await_output("measuring 1 of 1")) << bench.output();
+  server->process().signal(SIGSTOP);
+  std::this_thread::sleep_for(600ms);  // what is measured
+  server->process().signal(SIGCONT);
+  ASSERT_EQ(bench.wait_exit(), 0) << bench.output();
+  bench.await_end_of_output();
+  // 500 per second were meant to go, and all went; those of the standstill, 40 % of them, have
+  // waited for its end.
+  const std::string output = bench.output();
+  const std::size_t at = output.find("\nping ", output.find("command "));
+  ASSERT_NE(at, std::string::npos) << output;
+  double rate = 0, spread = 0, p50 = 0, p90 = 0, p99 = 0, most = 0;
+  ASSERT_EQ(std::sscanf(output.c_str() + at, "\nping %lf/s ±%lf%% %lf %lf %lf %lf", &rate, &spread,
+                        &p50, &p90, &p99, &most),
+            6)
+      << output;
+  EXPECT_EQ(rate, 500);
+  EXPECT_GT(most, 500);
+  EXPECT_GT(p90, 200);
+}
+
+TEST_F(Bench, WhatIsWrongIsTold) {
+  struct Row {
+    const char* name;
+    std::vector<std::string> command;
+    const char* text;
+  };
+  Address nobody = here();
+  nobody.port = 1;
+  auto wrong_token = command(here(), "ping", {});
+  wrong_token.push_back("--administration-token=wrong");
+  wrong_token.erase(wrong_token.begin() + 3);
+  const std::vector<Row> rows{
+      {"nobody there", command(nobody, "ping", {"--smoke"}), "Connection refused"},
+      {"wrong token", wrong_token, "bad_admin_token"},
+      {"no scenario", command(here(), "nothing", {}), "cannot read the scenario"},
+      {"too many", command(here(), "ping", {"--smoke", "--connections=1000000"}), "open files"},
+  };
+  for_each_row(rows, [](const Row& row) {
+    ChildProcess bench{row.command, {}};
+    EXPECT_EQ(bench.wait_exit(), 1);
+    bench.await_end_of_output();
+    EXPECT_THAT(bench.output(), ::testing::HasSubstr(row.text));
+  });
+}
+
+}  // namespace
+}  // namespace parsec::testing
