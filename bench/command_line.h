@@ -14,13 +14,13 @@
 
 namespace parsec::bench {
 
-/// `parsec-bench run`
-struct RunCommand {
+/// What all subcommands that measure need to know.
+struct MeasureSettings {
   std::string address;
   std::string administration_token;
   std::string scenario;         // file
   std::string population_name;  // empty: one of its own
-  Load load;
+  Load load;                    // of search: but for the rate
   std::uint32_t repeats = 3;
   std::uint32_t threads = 1;
   std::uint32_t connections = 0;  // 0: as the scenario says
@@ -30,12 +30,28 @@ struct RunCommand {
   std::vector<pid_t> postgresql;
 };
 
+/// `parsec-bench run`: one load.
+struct RunCommand {
+  MeasureSettings setup;
+};
+
+/// `parsec-bench search`: the highest rate that keeps the promise.
+struct SearchCommand {
+  MeasureSettings setup;
+  std::chrono::microseconds p99_bound{100'000};
+  double first_rate = 100;
+  bool ladder = false;  // and then from 20 % to 110 % of it
+};
+
+using BenchCommand = std::variant<RunCommand, SearchCommand>;
+
 /// What to print instead, and the exit code.
 struct Complaint {
   std::string text;
   int exit_code = 2;
 };
 
-std::expected<RunCommand, Complaint> parse_command_line(const std::vector<std::string>& arguments);
+std::expected<BenchCommand, Complaint> parse_command_line(
+    const std::vector<std::string>& arguments);
 
 }  // namespace parsec::bench

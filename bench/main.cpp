@@ -5,8 +5,12 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <expected>
+#include <memory>
 #include <random>
+#include <utility>
 
+#include "bench/analysis/saturation.h"
 #include "bench/command_line.h"
 #include "bench/load/load_driver.h"
 #include "bench/load/populate.h"
@@ -32,41 +36,75 @@ void show_progress(std::uint64_t done, std::uint64_t all) {
   if (before != now) fmt::print(stderr, "population: {} %\n", now * 5);
 }
 
-int run(const RunCommand& command) {
-  const auto address = protocol::BackendAddress::parse(command.address);
-  if (!address) return fail(address.error());
-  auto scenario = Scenario::load(command.scenario);
-  if (!scenario) return fail(scenario.error());
-  if (command.smoke) {
+/// Populates, connects. The scenario's name comes with the driver.
+struct Prepared {
+  std::string name;
+  std::unique_ptr<LoadDriver> driver;
+};
+std::expected<Prepared, std::string> prepare(const MeasureSettings& setup) {
+  using Error = std::unexpected<std::string>;
+  const auto address = protocol::BackendAddress::parse(setup.address);
+  if (!address) return Error{address.error()};
+  auto scenario = Scenario::load(setup.scenario);
+  if (!scenario) return Error{scenario.error()};
+  if (setup.smoke) {
     PopulationSize& size = scenario->population;
     size = {std::min(size.organizations, 2U), std::min(size.users, 2U), 1, 1,
             std::min(size.vlobs, 5U)};
     scenario->connections = std::min(scenario->connections, 8U);
   }
-  if (command.connections > 0) scenario->connections = command.connections;
-  const Population population{
-      command.population_name.empty() ? new_name() : command.population_name, scenario->population};
+  if (setup.connections > 0) scenario->connections = setup.connections;
+  const Population population{setup.population_name.empty() ? new_name() : setup.population_name,
+                              scenario->population};
   const auto populated = populate(
-      *address, population, {.administration_token = command.administration_token}, show_progress);
-  if (!populated) return fail(populated.error());
+      *address, population, {.administration_token = setup.administration_token}, show_progress);
+  if (!populated) return Error{populated.error()};
   auto driver = LoadDriver::connect({.address = *address,
                                      .population = population,
                                      .scenario = *scenario,
-                                     .threads = command.threads,
-                                     .server = command.server,
-                                     .postgresql = command.postgresql,
-                                     .database_url = command.database_url});
-  if (!driver) return fail(driver.error());
+                                     .threads = setup.threads,
+                                     .server = setup.server,
+                                     .postgresql = setup.postgresql,
+                                     .database_url = setup.database_url});
+  if (!driver) return Error{driver.error()};
+  return Prepared{scenario->name, std::move(*driver)};
+}
+
+int execute(const RunCommand& command) {
+  auto prepared = prepare(command.setup);
+  if (!prepared) return fail(prepared.error());
   std::vector<Measurement> repeats;
-  for (std::uint32_t i = 0; i < command.repeats; ++i) {
-    Load load = command.load;
+  for (std::uint32_t i = 0; i < command.setup.repeats; ++i) {
+    Load load = command.setup.load;
     load.seed = i + 1;
-    fmt::print(stderr, "measuring {} of {}\n", i + 1, command.repeats);
-    auto measured = (*driver)->measure(load);
+    fmt::print(stderr, "measuring {} of {}\n", i + 1, command.setup.repeats);
+    auto measured = prepared->driver->measure(load);
     if (!measured) return fail(measured.error());
     repeats.push_back(std::move(*measured));
   }
-  fmt::print("{}\n{}", scenario->name, describe(repeats));
+  fmt::print("{}\n{}", prepared->name, describe(repeats));
+  return 0;
+}
+
+int execute(const SearchCommand& command) {
+  auto prepared = prepare(command.setup);
+  if (!prepared) return fail(prepared.error());
+  const SaturationOptions options{.p99_bound = command.p99_bound,
+                                  .first_rate = command.first_rate,
+                                  .repeats = command.setup.repeats,
+                                  .load = command.setup.load};
+  const OnRung tell = [&](const Rung& rung) {
+    fmt::print("{}", describe(rung, options.p99_bound));
+    std::fflush(stdout);
+  };
+  fmt::print("{}\n", prepared->name);
+  const auto found = find_saturation(*prepared->driver, options, tell);
+  if (!found) return fail(found.error());
+  fmt::print("{}", describe(*found, options.p99_bound));
+  if (!command.ladder || found->rate == 0) return 0;
+  fmt::print("\nfrom 20 % to 110 % of it:\n");
+  const auto climbed = climb(*prepared->driver, found->rate, options, tell);
+  if (!climbed) return fail(climbed.error());
   return 0;
 }
 
@@ -80,5 +118,5 @@ int main(int argc, char** argv) {
     std::fputs(command.error().text.c_str(), command.error().exit_code == 0 ? stdout : stderr);
     return command.error().exit_code;
   }
-  return run(*command);
+  return std::visit([](const auto& each) { return execute(each); }, *command);
 }

@@ -85,4 +85,39 @@ std::string describe(std::span<const Measurement> repeats) {
   return text;
 }
 
+std::string describe(const Rung& rung, std::chrono::nanoseconds p99_bound) {
+  std::uint64_t not_ok = 0;
+  engine::Histogram latency;
+  for (const Measurement& measurement : rung.repeats) {
+    not_ok += measurement.not_ok();
+    latency.merge(measurement.latency());
+  }
+  const Repeats p99 = rung.p99();
+  std::string line = fmt::format(
+      "{:>9.0f}/s  answered {:>9.0f}/s  p50 {:>8.3f} ms  p99 {:>8.3f} ms ({:.3f} to {:.3f})  {}",
+      rung.rate, rung.answered().median, milliseconds(latency.value_at(0.5)), p99.median * 1e-6,
+      p99.lowest * 1e-6, p99.highest * 1e-6, rung.keeps(p99_bound) ? "kept" : "broken");
+  if (not_ok > 0) line += fmt::format(", {} not ok", not_ok);
+  for (const Bottleneck who :
+       {Bottleneck::generator, Bottleneck::host, Bottleneck::server, Bottleneck::database}) {
+    if (rung.limited_by(who)) line += fmt::format(", {} at its limit", name(who));
+  }
+  return line + "\n";
+}
+
+std::string describe(const Saturation& found, std::chrono::nanoseconds p99_bound) {
+  const double bound = static_cast<double>(p99_bound.count()) * 1e-6;
+  if (found.rate == 0) {
+    return fmt::format("No rate keeps 99 % of the answers within {:g} ms.\n", bound);
+  }
+  std::string text = fmt::format(
+      "{:.0f} requests per second keep 99 % of the answers within {:g} ms.\n", found.rate, bound);
+  if (found.generator_was_the_limit) {
+    text +=
+        "At more the generator was at its limit, not the server: give it more --threads, or a "
+        "machine of its own.\n";
+  }
+  return text;
+}
+
 }  // namespace parsec::bench

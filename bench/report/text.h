@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 
+#include "bench/analysis/saturation.h"
 #include "bench/driver.h"
 
 namespace parsec::bench {
@@ -11,5 +12,10 @@ namespace parsec::bench {
 /// Repeats of one load together: a line for each command, medians over the repeats with their
 /// spread, percentiles of all repeats' histograms added up; then who was how busy.
 std::string describe(std::span<const Measurement> repeats);
+
+/// A line for a rate that was tried.
+std::string describe(const Rung& rung, std::chrono::nanoseconds p99_bound);
+/// What was found, in a sentence.
+std::string describe(const Saturation& found, std::chrono::nanoseconds p99_bound);
 
 }  // namespace parsec::bench

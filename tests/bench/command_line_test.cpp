@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+
 namespace parsec::bench {
 namespace {
 
@@ -16,35 +18,52 @@ Words run_with(Words more) {
   return words;
 }
 
+/// Of a subcommand that was accepted.
+MeasureSettings setup_of(const std::vector<std::string>& words) {
+  const auto command = parse_command_line(words);
+  if (!command) throw std::runtime_error(command.error().text);
+  return std::visit([](const auto& each) { return each.setup; }, *command);
+}
+
 TEST(BenchCommandLine, ClosedLoopByDefault) {
-  const auto run = parse_command_line(run_with({}));
-  ASSERT_TRUE(run) << run.error().text;
-  EXPECT_EQ(run->address, "parsec://h?no_ssl=true");
-  EXPECT_EQ(run->load.kind, Load::Kind::closed);
-  EXPECT_EQ(run->load.in_flight, 1u);
-  EXPECT_EQ(run->load.warm_up, 1s);
-  EXPECT_EQ(run->load.duration, 5s);
-  EXPECT_EQ(run->repeats, 3u);
+  const MeasureSettings run = setup_of(run_with({}));
+  EXPECT_EQ(run.address, "parsec://h?no_ssl=true");
+  EXPECT_EQ(run.load.kind, Load::Kind::closed);
+  EXPECT_EQ(run.load.in_flight, 1u);
+  EXPECT_EQ(run.load.warm_up, 1s);
+  EXPECT_EQ(run.load.duration, 5s);
+  EXPECT_EQ(run.repeats, 3u);
 }
 
 TEST(BenchCommandLine, EveryOption) {
-  const auto run = parse_command_line(
-      run_with({"--rate=100.5", "--constant", "--warm-up=0.25", "--duration=0.5", "--repeats=2",
-                "--threads=4", "--connections=9", "--db=postgresql:///x", "--server-pid=5",
-                "--postgresql-pid=6", "--population=p"}));
-  ASSERT_TRUE(run) << run.error().text;
-  EXPECT_EQ(run->load.kind, Load::Kind::open);
-  EXPECT_EQ(run->load.pattern, ArrivalPattern::constant);
-  EXPECT_EQ(run->load.rate, 100.5);
-  EXPECT_EQ(run->load.warm_up, 250ms);
-  EXPECT_EQ(run->load.duration, 500ms);
-  EXPECT_EQ(run->repeats, 2u);
-  EXPECT_EQ(run->threads, 4u);
-  EXPECT_EQ(run->connections, 9u);
-  EXPECT_EQ(run->database_url, "postgresql:///x");
-  EXPECT_EQ(run->server, std::vector<pid_t>{5});
-  EXPECT_EQ(run->postgresql, std::vector<pid_t>{6});
-  EXPECT_EQ(run->population_name, "p");
+  const MeasureSettings run =
+      setup_of(run_with({"--rate=100.5", "--constant", "--warm-up=0.25", "--duration=0.5",
+                         "--repeats=2", "--threads=4", "--connections=9", "--db=postgresql:///x",
+                         "--server-pid=5", "--postgresql-pid=6", "--population=p"}));
+  EXPECT_EQ(run.load.kind, Load::Kind::open);
+  EXPECT_EQ(run.load.pattern, ArrivalPattern::constant);
+  EXPECT_EQ(run.load.rate, 100.5);
+  EXPECT_EQ(run.load.warm_up, 250ms);
+  EXPECT_EQ(run.load.duration, 500ms);
+  EXPECT_EQ(run.repeats, 2u);
+  EXPECT_EQ(run.threads, 4u);
+  EXPECT_EQ(run.connections, 9u);
+  EXPECT_EQ(run.database_url, "postgresql:///x");
+  EXPECT_EQ(run.server, std::vector<pid_t>{5});
+  EXPECT_EQ(run.postgresql, std::vector<pid_t>{6});
+  EXPECT_EQ(run.population_name, "p");
+}
+
+TEST(BenchCommandLine, Search) {
+  std::vector<std::string> words = run_with({"--p99=12.5", "--first-rate=7", "--ladder"});
+  words.front() = "search";
+  const auto parsed = parse_command_line(words);
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  const auto& search = std::get<SearchCommand>(*parsed);
+  EXPECT_EQ(search.p99_bound, 12'500us);
+  EXPECT_EQ(search.first_rate, 7);
+  EXPECT_TRUE(search.ladder);
+  EXPECT_EQ(search.setup.load.kind, Load::Kind::open);
 }
 
 TEST(BenchCommandLine, WhatIsWrongIsNamed) {

@@ -73,6 +73,18 @@ TEST_F(Bench, AStandstillShowsInTheLatencyOfAllThatWereMeantToGo) {
   EXPECT_GT(p90, 200);
 }
 
+TEST_F(Bench, TheHighestRateIsLookedFor) {
+  std::vector<std::string> words = command(here(), "ping",
+                                           {"--smoke", "--p99=200", "--first-rate=400000",
+                                            "--warm-up=0", "--duration=0.05", "--repeats=1"});
+  words[1] = "search";
+  ChildProcess bench{words, {}};
+  ASSERT_EQ(bench.wait_exit(60s), 0) << bench.output();
+  bench.await_end_of_output();
+  EXPECT_THAT(bench.output(), ::testing::HasSubstr("within 200 ms."));
+  EXPECT_THAT(bench.output(), ::testing::HasSubstr("  broken"));
+}
+
 TEST_F(Bench, WhatIsWrongIsTold) {
   struct Row {
     const char* name;

@@ -37,5 +37,18 @@ TEST(Text, OfSeveralRepeats) {
   EXPECT_THAT(text, HasSubstr("limited by: database"));
 }
 
+TEST(Text, OfASearch) {
+  using namespace std::chrono_literals;
+  Rung rung{.rate = 250, .repeats = {measured(500, 3'000'000)}};
+  EXPECT_THAT(describe(rung, 5ms), HasSubstr("250/s  answered       250/s  p50    3.0"));
+  EXPECT_THAT(describe(rung, 5ms), HasSubstr("broken, 1 not ok, database at its limit"));
+  Saturation found{.rate = 250, .generator_was_the_limit = true, .rungs = {}};
+  EXPECT_THAT(describe(found, 5ms),
+              HasSubstr("250 requests per second keep 99 % of the answers within 5 ms.\n"));
+  EXPECT_THAT(describe(found, 5ms), HasSubstr("--threads"));
+  found.rate = 0;
+  EXPECT_EQ(describe(found, 2500us), "No rate keeps 99 % of the answers within 2.5 ms.\n");
+}
+
 }  // namespace
 }  // namespace parsec::bench
