@@ -18,8 +18,6 @@ const Function fail_if{"fail_if", "SELECT * FROM parsec_ext.fail_if($1, $2)", 2,
                        Access::shared_write};
 const Function notify_note{"notify_note", "SELECT pg_notify('app_notification', $1)::text", 1,
                            Access::shared_write};
-const Function slow_read{"slow_read", "SELECT 'slept' FROM pg_sleep($1::bigint / 1000.0)", 1,
-                         Access::read};
 const Function echo{
     "echo",
     "SELECT concat_ws('|', $1::text, encode($2::bytea, 'hex'), $3::boolean, $4::int, $5::bigint,"

@@ -101,7 +101,6 @@ extern const Function add_solo;     // likewise
 extern const Function log_size;     // a read
 extern const Function fail_if;      // ($1 key, $2 note): as add_shared, but raises when note is 'x'
 extern const Function notify_note;  // ($1 payload), shared: notifies
-extern const Function slow_read;    // ($1 seconds)
 extern const Function echo;         // every kind of parameter, as text: a read
 
 void fill_log(Request& request, std::int64_t key, std::string_view note);

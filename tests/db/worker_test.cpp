@@ -359,19 +359,24 @@ TEST_F(Worker, TwoConnectionsAreEnough) {
 TEST_F(Worker, FewerConnectionsWithoutWork) {
   Settings settings = test_settings(conninfo);
   settings.min_connections = 3;
-  settings.max_connections = 10;
+  settings.max_connections = 10;  // one listens, three are for writes, six for reads
   TestDatabase database{settings};
   const std::string sql =
       "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
       " AND application_name = 'parsec'";
   EXPECT_TRUE(eventually([&] { return run_sql(admin, sql) == "3"; }));
+  // Reads that end when this lock is given back: each finds the lanes before it busy.
+  const Function held_read{"held_read", "SELECT 'held' FROM pg_advisory_xact_lock_shared(4711)", 0,
+                           Access::read};
+  run_sql(admin, "SELECT pg_advisory_lock(4711)::text");
   for (std::uint64_t i = 0; i < 6; ++i) {
-    // Each finds the lanes before it busy.
-    database.submit(slow_read, i, [](Request& r) { r.int8(300); });
+    database.submit(held_read, i);
     database.submit(add_shared, i, [&](Request& r) { fill_log(r, 0, "n"); });
     database.database->gateway(0).flush();
     EXPECT_TRUE(eventually([&] { return database.counter("read_segments") > i; }));
   }
+  EXPECT_EQ(run_sql(admin, sql), "10");
+  run_sql(admin, "SELECT pg_advisory_unlock(4711)::text");
   database.finish();
   EXPECT_EQ(run_sql(admin, sql), "10");
 }
