@@ -12,25 +12,16 @@ void begin(msgpack::Writer& out, std::string_view cmd, std::uint32_t fields) {
   out.str(cmd);
 }
 
-void field(msgpack::Writer& out, std::string_view name, std::string_view value) {
+void write(msgpack::Writer& out, std::string_view value) { out.str(value); }
+void write(msgpack::Writer& out, Bytes value) { out.bin(value); }
+void write(msgpack::Writer& out, const Uuid& value) { out.uuid(value); }
+void write(msgpack::Writer& out, std::int64_t value) { out.integer(value); }
+void write(msgpack::Writer& out, DateTime value) { out.datetime(value); }
+
+template <typename Value>
+void field(msgpack::Writer& out, std::string_view name, const Value& value) {
   out.str(name);
-  out.str(value);
-}
-void field(msgpack::Writer& out, std::string_view name, Bytes value) {
-  out.str(name);
-  out.bin(value);
-}
-void field(msgpack::Writer& out, std::string_view name, const Uuid& value) {
-  out.str(name);
-  out.uuid(value);
-}
-void field(msgpack::Writer& out, std::string_view name, std::int64_t value) {
-  out.str(name);
-  out.integer(value);
-}
-void field(msgpack::Writer& out, std::string_view name, DateTime value) {
-  out.str(name);
-  out.datetime(value);
+  write(out, value);
 }
 
 /// Of one human in a deployment of many organizations: as unlike each other as real ones.
