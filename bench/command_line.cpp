@@ -18,6 +18,7 @@ std::chrono::milliseconds milliseconds(double seconds) {
 struct Seconds {
   double warm_up = 1;
   double duration = 5;
+  double patience = 10;
 };
 
 void add_setup(CLI::App& command, MeasureSettings& setup, Seconds& seconds) {
@@ -34,6 +35,10 @@ void add_setup(CLI::App& command, MeasureSettings& setup, Seconds& seconds) {
       ->check(CLI::NonNegativeNumber);
   command.add_option("--duration", seconds.duration, "Seconds of each repeat (5).")
       ->check(CLI::PositiveNumber);
+  command
+      .add_option("--patience", seconds.patience,
+                  "Seconds that replies are waited for when a repeat is over (10).")
+      ->check(CLI::NonNegativeNumber);
   command.add_option("--repeats", setup.repeats, "How often (3).")->check(CLI::PositiveNumber);
   command.add_option("--connections", setup.connections, "Instead of the scenario's.")
       ->check(CLI::PositiveNumber);
@@ -51,6 +56,7 @@ void finish(MeasureSettings& setup, const Seconds& seconds, bool open, bool cons
   setup.load.pattern = constant ? ArrivalPattern::constant : ArrivalPattern::poisson;
   setup.load.warm_up = milliseconds(seconds.warm_up);
   setup.load.duration = milliseconds(seconds.duration);
+  setup.load.patience = milliseconds(seconds.patience);
 }
 
 }  // namespace

@@ -50,6 +50,12 @@ std::uint64_t sum(const std::vector<CommandResult>& commands, Part part) {
 std::uint64_t Measurement::answered() const { return sum(commands, &CommandResult::answered); }
 std::uint64_t Measurement::not_ok() const { return sum(commands, &CommandResult::not_ok); }
 
+std::uint64_t Measurement::completed() const {
+  return std::accumulate(
+      commands.begin(), commands.end(), std::uint64_t{0},
+      [](std::uint64_t total, const CommandResult& command) { return total + command.completed; });
+}
+
 engine::Histogram Measurement::latency() const {
   engine::Histogram all;
   for (const CommandResult& command : commands) all.merge(command.latency);

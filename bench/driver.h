@@ -32,6 +32,8 @@ struct Load {
   std::uint32_t in_flight = 1;  // closed
   std::chrono::milliseconds warm_up{1000};
   std::chrono::milliseconds duration{5000};
+  /// How long replies are waited for when it is over.
+  std::chrono::milliseconds patience{10'000};
   std::uint64_t seed = 1;
 };
 
@@ -41,6 +43,10 @@ struct CommandResult {
   std::uint64_t sent = 0;
   /// By status, `ok` among them; requests that a lost connection took along under `no_reply`.
   std::map<std::string, std::uint64_t> replies;
+  /// Replies that came while it was measured, those to requests of the warm-up among them: what
+  /// throughput and costs go by. A server that falls behind answers the rest when the measurement
+  /// is over, and must not look faster for it.
+  std::uint64_t completed = 0;
   /// From the intended send time, in nanoseconds: what a user waits. Of all replies.
   engine::Histogram latency;
   /// From the real send time: what the server took. The difference to the above is waiting in
@@ -95,7 +101,8 @@ struct Measurement {
 
   std::uint64_t answered() const;
   std::uint64_t not_ok() const;
-  double answered_per_second() const { return static_cast<double>(answered()) / seconds; }
+  std::uint64_t completed() const;
+  double completed_per_second() const { return static_cast<double>(completed()) / seconds; }
   /// Of all commands together.
   engine::Histogram latency() const;
 };

@@ -39,6 +39,8 @@ TESTED_ELSEWHERE = {
     "bench/load/blocking_client.cpp": "tests/integration/bench_test.cpp",
     "bench/load/database_usage.cpp": "tests/integration/bench_test.cpp",
     "bench/load/generator.cpp": "tests/integration/bench_test.cpp",
+    "bench/load/generator_control.cpp": "tests/integration/bench_test.cpp",
+    "bench/load/generator_round.cpp": "tests/integration/bench_test.cpp",
     "bench/load/load_driver.cpp": "tests/integration/bench_test.cpp",
     "bench/load/populate.cpp": "tests/integration/bench_test.cpp",
     "bench/load/requests.cpp": "tests/integration/bench_test.cpp",

@@ -8,7 +8,7 @@ namespace parsec::bench {
 namespace {
 
 /// Of the requests that were meant to go, so many must be answered in the time of the measurement.
-constexpr double least_answered = 0.98;
+constexpr double least_completed = 0.98;
 /// Below this a rate is no rate: with it a server that answers nothing ends the search.
 constexpr double lowest_rate = 1;
 
@@ -43,21 +43,21 @@ Repeats Rung::p99() const {
   });
 }
 
-Repeats Rung::answered() const {
-  return over(repeats, [](const Measurement& m) { return m.answered_per_second(); });
+Repeats Rung::completed() const {
+  return over(repeats, [](const Measurement& m) { return m.completed_per_second(); });
 }
 
 bool Rung::keeps(std::chrono::nanoseconds p99_bound) const {
   const bool all_well = std::ranges::all_of(
       repeats, [](const Measurement& measurement) { return measurement.not_ok() == 0; });
   return all_well && p99().median <= static_cast<double>(p99_bound.count()) &&
-         answered().median >= least_answered * over(repeats, [](const Measurement& m) {
-                                                 double sent = 0;
-                                                 for (const auto& command : m.commands) {
-                                                   sent += static_cast<double>(command.sent);
-                                                 }
-                                                 return sent / m.seconds;
-                                               }).median;
+         completed().median >= least_completed * over(repeats, [](const Measurement& m) {
+                                                   double sent = 0;
+                                                   for (const auto& command : m.commands) {
+                                                     sent += static_cast<double>(command.sent);
+                                                   }
+                                                   return sent / m.seconds;
+                                                 }).median;
 }
 
 bool Rung::limited_by(Bottleneck bottleneck) const {

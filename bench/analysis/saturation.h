@@ -32,8 +32,8 @@ struct Rung {
   double rate = 0;
   std::vector<Measurement> repeats;
 
-  Repeats p99() const;       // nanoseconds
-  Repeats answered() const;  // per second
+  Repeats p99() const;        // nanoseconds
+  Repeats completed() const;  // per second
   /// The promise is kept: the bound, and nothing lost, refused or left behind.
   bool keeps(std::chrono::nanoseconds p99_bound) const;
   bool limited_by(Bottleneck bottleneck) const;

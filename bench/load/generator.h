@@ -5,16 +5,12 @@
 // an open loop it waits for one, and its latency counts from when it was meant to go. Connections
 // stay from round to round; one that is lost is opened again, and its request counts as no_reply.
 //
-// Everything on the shard's thread, except GeneratorControl.
+// Everything on the shard's thread.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <random>
 #include <string>
@@ -23,6 +19,7 @@
 #include "bench/arrivals.h"
 #include "bench/driver.h"
 #include "bench/load/client_session.h"
+#include "bench/load/generator_control.h"
 #include "bench/load/scenario.h"
 #include "engine/dial.h"
 #include "engine/handler.h"
@@ -37,42 +34,6 @@ struct GeneratorSettings {
   Population population;
   Scenario scenario;
   std::uint32_t shards = 1;
-};
-
-/// What a shard saw in one round.
-struct RoundResult {
-  std::vector<CommandResult> commands;  // as the scenario's
-  engine::Histogram generator_delay;
-  std::string failure;  // for people; empty: none
-};
-
-/// Between the driver's thread and a generator's.
-class GeneratorControl {
- public:
-  explicit GeneratorControl(engine::ShardControl& shard) : shard_(shard) {}
-
-  // --- The driver
-  /// Asks for a round that begins then. The one before has been taken.
-  void begin_round(const Load& load, engine::TimePoint start);
-  /// Blocks until all connections are there (an empty text), or one cannot be opened.
-  std::string await_connected();
-  RoundResult await_round();
-
-  // --- The generator
-  bool has_round() const { return has_round_.load(std::memory_order_acquire); }
-  std::pair<Load, engine::TimePoint> take_round();
-  void connected(std::string failure);
-  void finish_round(RoundResult result);
-
- private:
-  engine::ShardControl& shard_;
-  std::atomic<bool> has_round_ = false;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  Load load_;
-  engine::TimePoint start_;
-  std::optional<std::string> connected_;
-  std::optional<RoundResult> result_;
 };
 
 class Generator final : public engine::Handler {
@@ -117,6 +78,8 @@ class Generator final : public engine::Handler {
   void send(Client& client, engine::TimePoint intended, engine::TimePoint now);
   void write_request(Client& client, const CommandShare& share, engine::OutputBuffer& out);
   void visit(Client& host, const UnderWay& request);
+  void fail_to_visit(const UnderWay& request, int error);
+  void abandon(Client& client);
   void settle(const UnderWay& request, std::string_view status, engine::TimePoint now);
   void maybe_finish(engine::TimePoint now);
   std::size_t choose();
@@ -139,6 +102,7 @@ class Generator final : public engine::Handler {
   bool told_connected_ = false;
   bool stopping_ = false;
   engine::TimePoint next_dial_{};
+  engine::TimePoint dials_fail_until_{};  // of visitors
   engine::OutputBuffer scratch_;
 
   // The round.

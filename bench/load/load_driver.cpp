@@ -10,6 +10,7 @@
 
 #include "bench/load/database_usage.h"
 #include "bench/load/generator.h"
+#include "bench/load/generator_control.h"
 #include "bench/load/process_usage.h"
 #include "engine/shard_thread.h"
 #include "engine/uring_ring.h"
@@ -103,15 +104,22 @@ class Running final : public LoadDriver {
   std::expected<Measurement, std::string> measure(const Load& load) override {
     const auto start = Clock::now() + lead;
     for (const auto& shard : shards_) shard->control.begin_round(load, start);
-    std::this_thread::sleep_until(start + load.warm_up);
+    if (auto slept = sleep_until(start + load.warm_up); !slept) return Error{slept.error()};
     const Look before = look();
-    std::this_thread::sleep_until(start + load.warm_up + load.duration);
+    const auto end = start + load.warm_up + load.duration;
+    if (auto slept = sleep_until(end); !slept) return Error{slept.error()};
     const Look after = look();
     Measurement measurement;
     measurement.load = load;
     measurement.seconds = seconds(load.duration);
     measurement.connections = options_.scenario.connections;
-    for (const auto& shard : shards_) add(measurement, shard->control.await_round());
+    std::string failure;
+    for (const auto& shard : shards_) {
+      RoundResult part = shard->control.await_round();
+      if (!part.failure.empty()) failure = part.failure;
+      add(measurement, std::move(part));
+    }
+    if (!failure.empty()) return Error{std::move(failure)};
     compare(measurement, before, after);
     return measurement;
   }
@@ -141,6 +149,20 @@ class Running final : public LoadDriver {
     }
   }
 
+  /// Looks now and then whether a generator has given up.
+  std::expected<void, std::string> sleep_until(engine::TimePoint time) {
+    constexpr auto between_looks = 50ms;
+    while (Clock::now() < time) {
+      std::this_thread::sleep_until(std::min(time, Clock::now() + between_looks));
+      for (const auto& shard : shards_) {
+        if (std::string failure = shard->control.failure(); !failure.empty()) {
+          return Error{std::move(failure)};
+        }
+      }
+    }
+    return {};
+  }
+
   Look look() {
     const pid_t own = ::getpid();
     return {.at = Clock::now(),
@@ -161,6 +183,7 @@ class Running final : public LoadDriver {
       CommandResult& all = into.commands[i];
       const CommandResult& more = part.commands[i];
       all.sent += more.sent;
+      all.completed += more.completed;
       for (const auto& [status, count] : more.replies) all.replies[status] += count;
       all.latency.merge(more.latency);
       all.service.merge(more.service);

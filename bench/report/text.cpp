@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cassert>
 #include <vector>
 
@@ -20,6 +21,10 @@ Repeats over(std::span<const Measurement> repeats, Value value) {
   return summarize(values);
 }
 
+bool not_all_ok(const std::map<std::string, std::uint64_t>& replies) {
+  return std::ranges::any_of(replies, [](const auto& entry) { return entry.first != "ok"; });
+}
+
 std::string command_line(std::span<const Measurement> repeats, std::size_t index) {
   const CommandResult& first = repeats.front().commands[index];
   engine::Histogram latency, service;
@@ -31,15 +36,15 @@ std::string command_line(std::span<const Measurement> repeats, std::size_t index
     for (const auto& [status, count] : command.replies) replies[status] += count;
   }
   const Repeats rate = over(repeats, [index](const Measurement& m) {
-    return static_cast<double>(m.commands[index].answered()) / m.seconds;
+    return static_cast<double>(m.commands[index].completed) / m.seconds;
   });
   std::string line = fmt::format(
       "{:<18} {:>9.0f}/s ±{:>3.0f}%  {:>8.3f} {:>8.3f} {:>8.3f} {:>8.3f}   {:>8.3f}", first.command,
       rate.median, 50 * rate.spread(), milliseconds(latency.value_at(0.5)),
       milliseconds(latency.value_at(0.9)), milliseconds(latency.value_at(0.99)),
       milliseconds(latency.highest()), milliseconds(service.value_at(0.5)));
-  for (const auto& [status, count] : replies) {
-    if (status != "ok") line += fmt::format("  {}: {}", status, count);
+  if (not_all_ok(replies)) {
+    for (const auto& [status, count] : replies) line += fmt::format("  {}: {}", status, count);
   }
   return line + "\n";
 }
@@ -66,7 +71,7 @@ std::string describe(std::span<const Measurement> repeats) {
   for (const Measurement& measurement : repeats) delay.merge(measurement.generator_delay);
   text += fmt::format("connections {}; the generator was late by {:.3f} ms at p99\n",
                       last.connections, milliseconds(delay.value_at(0.99)));
-  const auto answered = static_cast<double>(last.answered());
+  const auto answered = static_cast<double>(last.completed());
   text += usage_line("generator", last.generator, last.seconds, answered);
   if (last.server) text += usage_line("server", *last.server, last.seconds, answered);
   if (last.postgresql) text += usage_line("postgresql", *last.postgresql, last.seconds, answered);
@@ -95,7 +100,7 @@ std::string describe(const Rung& rung, std::chrono::nanoseconds p99_bound) {
   const Repeats p99 = rung.p99();
   std::string line = fmt::format(
       "{:>9.0f}/s  answered {:>9.0f}/s  p50 {:>8.3f} ms  p99 {:>8.3f} ms ({:.3f} to {:.3f})  {}",
-      rung.rate, rung.answered().median, milliseconds(latency.value_at(0.5)), p99.median * 1e-6,
+      rung.rate, rung.completed().median, milliseconds(latency.value_at(0.5)), p99.median * 1e-6,
       p99.lowest * 1e-6, p99.highest * 1e-6, rung.keeps(p99_bound) ? "kept" : "broken");
   if (not_ok > 0) line += fmt::format(", {} not ok", not_ok);
   for (const Bottleneck who :

@@ -22,11 +22,13 @@ TEST(Driver, AMeasurementAddsItsCommandsUp) {
   Measurement measurement;
   measurement.seconds = 2;
   measurement.commands = {result({{"ok", 6}}), result({{"ok", 3}, {"timeout", 1}})};
+  measurement.commands[0].completed = 4;  // the rest came when it was over
+  measurement.commands[1].completed = 4;
   measurement.commands[0].latency.record(100, 6);
   measurement.commands[1].latency.record(900, 4);
   EXPECT_EQ(measurement.answered(), 10u);
   EXPECT_EQ(measurement.not_ok(), 1u);
-  EXPECT_DOUBLE_EQ(measurement.answered_per_second(), 5);
+  EXPECT_DOUBLE_EQ(measurement.completed_per_second(), 4);
   EXPECT_EQ(measurement.latency().count(), 10u);
   EXPECT_EQ(measurement.latency().highest(), 900u);
 }

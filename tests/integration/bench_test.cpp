@@ -68,9 +68,43 @@ TEST_F(Bench, AStandstillShowsInTheLatencyOfAllThatWereMeantToGo) {
                         &p50, &p90, &p99, &most),
             6)
       << output;
-  EXPECT_EQ(rate, 500);
+  EXPECT_NEAR(rate, 500, 25);  // but for what came a moment after the end
   EXPECT_GT(most, 500);
   EXPECT_GT(p90, 200);
+}
+
+TEST_F(Bench, HandshakesThatGotNoAnswerAreCounted) {
+  const auto server = Deployment::get().start_server();
+  ChildProcess bench{command(server->address(), "handshake",
+                             {"--smoke", "--rate=200", "--constant", "--warm-up=0", "--duration=2",
+                              "--patience=0.5", "--repeats=1"}),
+                     {}};
+  ASSERT_TRUE(bench.await_output("measuring 1 of 1")) << bench.output();
+  server->process().signal(SIGSTOP);  // and it stays so
+  ASSERT_EQ(bench.wait_exit(), 0) << bench.output();
+  server->process().signal(SIGCONT);
+  bench.await_end_of_output();
+  const std::string output = bench.output();
+  const std::size_t line = output.find("\nhandshake ", output.find("command "));
+  const std::size_t at = output.find("no_reply: ", line);
+  ASSERT_NE(at, std::string::npos) << output;
+  std::uint64_t ok = 0;
+  if (const std::size_t told = output.find("ok: ", line); told != std::string::npos) {
+    ok = std::stoull(output.substr(told + 4));
+  }
+  EXPECT_EQ(ok + std::stoull(output.substr(at + 10)), 400u) << output;
+}
+
+TEST_F(Bench, AConnectionThatCannotBeDialledEndsTheRun) {
+  std::vector<std::string> words =
+      command(here(), "handshake",
+              {"--smoke", "--in-flight=300", "--warm-up=0", "--duration=30", "--repeats=1"});
+  std::string line = "ulimit -n 150; exec";
+  for (const std::string& word : words) line += " '" + word + "'";
+  ChildProcess bench{{"/bin/sh", "-c", line}, {}};
+  EXPECT_EQ(bench.wait_exit(), 1) << bench.output();
+  bench.await_end_of_output();
+  EXPECT_THAT(bench.output(), ::testing::HasSubstr("Too few open files"));
 }
 
 TEST_F(Bench, TheHighestRateIsLookedFor) {

@@ -39,6 +39,7 @@ class QueueingDriver : public bench::Driver {
       ++command.sent;
       const auto server = std::ranges::min_element(free_at);
       *server = std::max(*server, at) + exponential(served_per_second_ / servers_);
+      if (*server <= measured.seconds) ++command.completed;
       command.latency.record(static_cast<std::uint64_t>((*server - at) * 1e9));
       const bool refused = refuses_above != 0 && load.rate > refuses_above;
       ++command.replies[refused ? "timeout" : "ok"];

@@ -29,6 +29,15 @@ TEST(Saturation, IsFoundWhereTheQueueSaysSo) {
   EXPECT_EQ(driver.measurements, static_cast<int>(3 * found->rungs.size()));
 }
 
+TEST(Saturation, WhatIsAnsweredWhenItIsOverIsNotCarried) {
+  QueueingDriver driver{1, 1000};
+  SaturationOptions patient = options();
+  patient.p99_bound = 1h;
+  const auto found = find_saturation(driver, patient, nobody);
+  ASSERT_TRUE(found);
+  EXPECT_NEAR(found->rate, 1000, 60);
+}
+
 TEST(Saturation, IsFoundBelowTheFirstRate) {
   QueueingDriver driver{1, 1000};
   SaturationOptions high = options();

@@ -15,6 +15,7 @@ Measurement measured(std::uint64_t answers, std::uint64_t nanoseconds) {
   CommandResult command;
   command.command = "vlob_read";
   command.replies = {{"ok", answers}, {"no_reply", 1}};
+  command.completed = answers;
   command.latency.record(nanoseconds, answers);
   command.service.record(nanoseconds / 2, answers);
   measurement.commands.push_back(std::move(command));
@@ -29,7 +30,7 @@ TEST(Text, OfSeveralRepeats) {
                                  measured(600, 8'000'000)};
   const std::string text = describe(repeats);
   EXPECT_THAT(text, HasSubstr("vlob_read                200/s ± 50%"));  // median; half the spread
-  EXPECT_THAT(text, HasSubstr("no_reply: 3"));
+  EXPECT_THAT(text, HasSubstr("  no_reply: 3  ok: 1200"));
   EXPECT_THAT(text, HasSubstr("connections 9"));
   EXPECT_THAT(text, HasSubstr("server       0.50 cores, 1666.7 µs of CPU per request"));
   EXPECT_THAT(text, HasSubstr("3.0 MiB"));
