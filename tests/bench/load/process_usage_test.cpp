@@ -20,12 +20,13 @@ TEST(ProcessUsage, OfThisProcessWhileItComputes) {
   // Until the kernel has noticed some ticks of it.
   const auto gives_up = std::chrono::steady_clock::now() + std::chrono::seconds{20};
   CpuTimes after = before;
-  while (after.ended < before.ended + 0.05 && std::chrono::steady_clock::now() < gives_up) {
+  while (after.ended < before.ended + 0.1 && std::chrono::steady_clock::now() < gives_up) {
     after = cpu_times({&own, 1});
   }
   const ProcessUsage usage = usage_between(before, after, 1, {&own, 1});
-  EXPECT_GE(usage.cpu_seconds, 0.05);
-  EXPECT_GE(usage.busiest_thread, 0.03);
+  // Less than waited for: differences of whole ticks are not exact in binary.
+  EXPECT_GT(usage.cpu_seconds, 0.09);
+  EXPECT_GT(usage.busiest_thread, 0.05);
   EXPECT_GE(usage.threads, 1u);
   EXPECT_GT(usage.resident_bytes, 100'000u);
   const HostTimes host_after = host_times();
