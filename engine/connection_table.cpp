@@ -12,8 +12,10 @@ bool Connection::in_flight(Operation operation) const {
       return watching_hangup;
     case Operation::cancel_receive:
       return cancelling_receive;
-    case Operation::cancel_all:
-      return cancelling_all;
+    case Operation::cancel_send:
+      return cancelling_send;
+    case Operation::cancel_hangup:
+      return cancelling_hangup;
     case Operation::close:
       return closing;
     default:

@@ -49,14 +49,15 @@ struct Connection {
   bool send_in_flight : 1 = false;
   bool watching_hangup : 1 = false;
   bool cancelling_receive : 1 = false;
-  bool cancelling_all : 1 = false;
+  bool cancelling_send : 1 = false;
+  bool cancelling_hangup : 1 = false;
   bool closing : 1 = false;
 
   bool paused : 1 = false;
   bool peer_ended : 1 = false;
   bool above_high_water : 1 = false;  // on_drained is owed
   bool received_before : 1 = false;
-  bool cancelled_all : 1 = false;  // lately; see Limits::cancel_retry
+  bool cancelled_all : 1 = false;  // what was in flight, lately; see Limits::cancel_retry
   bool reset_on_close : 1 = false;
 
   // Which of the loop's lists hold the slot.
@@ -68,7 +69,8 @@ struct Connection {
   bool in_flight(Operation operation) const;
   /// Anything that must end before the socket is closed.
   bool any_in_flight() const {
-    return receiving || send_in_flight || watching_hangup || cancelling_receive || cancelling_all;
+    return receiving || send_in_flight || watching_hangup || cancelling_receive ||
+           cancelling_send || cancelling_hangup;
   }
 };
 static_assert(sizeof(Connection) <= 72, "kept small: there are hundreds of thousands");

@@ -25,7 +25,8 @@ enum class Operation : std::uint8_t {
   send,            // result: bytes taken, maybe fewer than offered, or -errno
   hangup,          // the peer ended or broke the connection (POLLRDHUP, POLLHUP, POLLERR)
   cancel_receive,  // result: ignored; the cancelled operation itself reports as well
-  cancel_all,
+  cancel_send,
+  cancel_hangup,
   close,
   wake,  // the Waker's descriptor was read
   cancel_accept,
@@ -67,9 +68,11 @@ concept Ring = requires(R ring, const R& constant, ConnectionId id, Socket socke
   { ring.watch_hangup(id, socket) } -> std::same_as<bool>;
   { ring.wake_on(fd) } -> std::same_as<bool>;
 
+  // One by one: the kernel finds an operation by its name at once, but everything of a socket only
+  // by looking at whatever is in flight on any (io_uring_prep_cancel(3)).
   { ring.cancel_receive(id) } -> std::same_as<bool>;
-  // Everything in flight on the socket.
-  { ring.cancel_all(id, socket) } -> std::same_as<bool>;
+  { ring.cancel_send(id) } -> std::same_as<bool>;
+  { ring.cancel_hangup(id) } -> std::same_as<bool>;
   { ring.cancel_accept(number) } -> std::same_as<bool>;
   { ring.cancel_wake() } -> std::same_as<bool>;
   { ring.close(id, socket) } -> std::same_as<bool>;

@@ -101,6 +101,7 @@ class Shard final : public ShardCore {
   void settle_output(std::uint32_t slot);
   void settle_input(std::uint32_t slot);
   void settle_ending(std::uint32_t slot);
+  bool cancel_in_flight(Connection& connection, ConnectionId id);
   void feed_starved();
   void settle_listeners();
   void settle_waking();

@@ -61,9 +61,12 @@ void Shard<R>::dispatch(const Completion& completion, Handler& handler) {
     case Operation::cancel_receive:
       connection->cancelling_receive = false;
       return;
+    case Operation::cancel_send:
+      connection->cancelling_send = false;
+      return;
     default:
-      assert(completion.operation == Operation::cancel_all);
-      connection->cancelling_all = false;
+      assert(completion.operation == Operation::cancel_hangup);
+      connection->cancelling_hangup = false;
       return;
   }
 }

@@ -49,7 +49,8 @@ void Shard<R>::forget_connection(std::uint32_t slot) {
     ring_.close_now(connection.socket);
   }
   connection.receiving = connection.send_in_flight = connection.watching_hangup = false;
-  connection.cancelling_receive = connection.cancelling_all = connection.closing = false;
+  connection.cancelling_receive = connection.cancelling_send = false;
+  connection.cancelling_hangup = connection.closing = false;
   connection.is_dirty = connection.is_resumed = connection.is_starved = false;
   wheel_.clear(slot);
   give_back_output(connection);

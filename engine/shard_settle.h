@@ -81,17 +81,35 @@ void Shard<R>::settle_input(std::uint32_t slot) {
   connection.received_before = true;
 }
 
+/// False: the ring has no room for all of it now.
+template <Ring R>
+bool Shard<R>::cancel_in_flight(Connection& connection, ConnectionId id) {
+  if (connection.receiving && !connection.cancelling_receive) {
+    if (!ring_.cancel_receive(id)) return false;
+    connection.cancelling_receive = true;
+    counters_.add(Count::cancels);
+  }
+  if (connection.send_in_flight && !connection.cancelling_send) {
+    if (!ring_.cancel_send(id)) return false;
+    connection.cancelling_send = true;
+    counters_.add(Count::cancels);
+  }
+  if (connection.watching_hangup && !connection.cancelling_hangup) {
+    if (!ring_.cancel_hangup(id)) return false;
+    connection.cancelling_hangup = true;
+    counters_.add(Count::cancels);
+  }
+  return true;
+}
+
 template <Ring R>
 void Shard<R>::settle_ending(std::uint32_t slot) {
   Connection& connection = table_.at(slot);
   const ConnectionId id = table_.id_of(slot);
   if (connection.any_in_flight()) {
-    const bool only_cancels =
-        !connection.receiving && !connection.send_in_flight && !connection.watching_hangup;
-    if (only_cancels || connection.cancelling_all || connection.cancelled_all) return;
-    if (!ring_.cancel_all(id, connection.socket)) return try_again(slot);
-    counters_.add(Count::cancels);
-    connection.cancelling_all = connection.cancelled_all = true;
+    if (connection.cancelled_all) return;
+    if (!cancel_in_flight(connection, id)) return try_again(slot);
+    connection.cancelled_all = true;
     wheel_.set(slot, now_, limits_.cancel_retry);
     return;
   }

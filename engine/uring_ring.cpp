@@ -289,10 +289,12 @@ bool UringRing::cancel_receive(ConnectionId id) {
   return start_cancel(Operation::cancel_receive, Operation::receive, id);
 }
 
-bool UringRing::cancel_all(ConnectionId id, Socket socket) {
-  return start(Operation::cancel_all, id, [&](io_uring_sqe* entry) {
-    ::io_uring_prep_cancel_fd(entry, descriptor(socket), IORING_ASYNC_CANCEL_ALL);
-  });
+bool UringRing::cancel_send(ConnectionId id) {
+  return start_cancel(Operation::cancel_send, Operation::send, id);
+}
+
+bool UringRing::cancel_hangup(ConnectionId id) {
+  return start_cancel(Operation::cancel_hangup, Operation::hangup, id);
 }
 
 bool UringRing::cancel_accept(std::uint32_t index) {

@@ -54,7 +54,8 @@ class UringRing {
   bool watch_hangup(ConnectionId id, Socket socket);
   bool wake_on(int fd);
   bool cancel_receive(ConnectionId id);
-  bool cancel_all(ConnectionId id, Socket socket);
+  bool cancel_send(ConnectionId id);
+  bool cancel_hangup(ConnectionId id);
   bool cancel_accept(std::uint32_t index);
   bool cancel_wake();
   bool close(ConnectionId id, Socket socket);

@@ -68,7 +68,8 @@ TEST(Connection, KnowsEachOperationInFlight) {
       {Operation::send, [](Connection& c) { c.send_in_flight = true; }, true},
       {Operation::hangup, [](Connection& c) { c.watching_hangup = true; }, true},
       {Operation::cancel_receive, [](Connection& c) { c.cancelling_receive = true; }, true},
-      {Operation::cancel_all, [](Connection& c) { c.cancelling_all = true; }, true},
+      {Operation::cancel_send, [](Connection& c) { c.cancelling_send = true; }, true},
+      {Operation::cancel_hangup, [](Connection& c) { c.cancelling_hangup = true; }, true},
       {Operation::close, [](Connection& c) { c.closing = true; }, false},
   };
   for (const Case& c : cases) {

@@ -138,34 +138,29 @@ bool SimRing::wake_on(int fd) {
   });
 }
 
-bool SimRing::cancel_receive(ConnectionId id) {
-  return start(Operation::cancel_receive, id, [this, id] {
+bool SimRing::cancel(engine::Operation cancelling, engine::Operation operation, ConnectionId id,
+                     std::optional<ConnectionId> Open::*of) {
+  return start(cancelling, id, [this, cancelling, operation, id, of] {
     for (auto& [number, open] : sockets_) {
-      if (open.receiving != id) continue;
-      open.receiving.reset();
-      complete(number, Operation::receive, id, -ECANCELED);
-      return complete(number, Operation::cancel_receive, id, 0);
+      if (open.*of != id) continue;
+      (open.*of).reset();
+      complete(number, operation, id, -ECANCELED);
+      return complete(number, cancelling, id, 0);
     }
-    complete(Socket::none, Operation::cancel_receive, id, -ENOENT);
+    complete(Socket::none, cancelling, id, -ENOENT);
   });
 }
 
-bool SimRing::cancel_all(ConnectionId id, Socket socket) {
-  return start(Operation::cancel_all, id, [this, id, socket] {
-    Open* open = find(socket, "cancel");
-    if (open == nullptr) return;
-    std::int32_t count = 0;
-    const auto cancel = [&](std::optional<ConnectionId>& of, Operation operation) {
-      if (!of) return;
-      complete(socket, operation, *of, -ECANCELED);
-      of.reset();
-      ++count;
-    };
-    cancel(open->receiving, Operation::receive);
-    cancel(open->sending, Operation::send);
-    cancel(open->watching, Operation::hangup);
-    complete(socket, Operation::cancel_all, id, count > 0 ? count : -ENOENT);
-  });
+bool SimRing::cancel_receive(ConnectionId id) {
+  return cancel(Operation::cancel_receive, Operation::receive, id, &Open::receiving);
+}
+
+bool SimRing::cancel_send(ConnectionId id) {
+  return cancel(Operation::cancel_send, Operation::send, id, &Open::sending);
+}
+
+bool SimRing::cancel_hangup(ConnectionId id) {
+  return cancel(Operation::cancel_hangup, Operation::hangup, id, &Open::watching);
 }
 
 bool SimRing::cancel_accept(std::uint32_t index) {

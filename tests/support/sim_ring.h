@@ -78,7 +78,8 @@ class SimRing {
   bool watch_hangup(engine::ConnectionId id, engine::Socket socket);
   bool wake_on(int fd);
   bool cancel_receive(engine::ConnectionId id);
-  bool cancel_all(engine::ConnectionId id, engine::Socket socket);
+  bool cancel_send(engine::ConnectionId id);
+  bool cancel_hangup(engine::ConnectionId id);
   bool cancel_accept(std::uint32_t index);
   bool cancel_wake();
   bool close(engine::ConnectionId id, engine::Socket socket);
@@ -115,6 +116,8 @@ class SimRing {
   void violate(std::string text) { violations_.push_back(std::move(text)); }
   Open* find(engine::Socket socket, std::string_view what);
   bool start(engine::Operation operation, engine::ConnectionId id, std::function<void()> execute);
+  bool cancel(engine::Operation cancelling, engine::Operation operation, engine::ConnectionId id,
+              std::optional<engine::ConnectionId> Open::*of);
   void complete(engine::Socket socket, engine::Operation operation, engine::ConnectionId id,
                 std::int32_t result, bool more = false);
   void push(engine::Socket socket, engine::Completion completion);
