@@ -22,7 +22,7 @@ struct Seconds {
 };
 
 void add_setup(CLI::App& command, MeasureSettings& setup, Seconds& seconds) {
-  command.add_option("--addr", setup.address, "parsec://HOST:PORT?no_ssl=true")->required();
+  command.add_option("--addr", setup.address, "parsec://HOST:PORT[?no_ssl=true]")->required();
   command
       .add_option("--administration-token", setup.administration_token,
                   "Makes the organizations of the measurement.")
@@ -42,9 +42,13 @@ void add_setup(CLI::App& command, MeasureSettings& setup, Seconds& seconds) {
   command.add_option("--repeats", setup.repeats, "How often (3).")->check(CLI::PositiveNumber);
   command.add_option("--connections", setup.connections, "Instead of the scenario's.")
       ->check(CLI::PositiveNumber);
+  command.add_option("--subscribers", setup.subscribers, "Instead of the scenario's.");
+  command.add_option("--idle", setup.idle, "Instead of the scenario's.");
   command.add_flag("--smoke", setup.smoke, "A small part of the population: only to see it run.");
   command.add_option("--threads", setup.threads, "Of the generator (1).")
       ->check(CLI::Range(1, 256));
+  command.add_option("--pin", setup.pin,
+                     "Keep generator threads on processors, from this one on (0 is the first).");
   command.add_option("--db", setup.database_url, "The server's database, to watch what it counts.");
   command.add_option("--server-pid", setup.server,
                      "The server's process; found by its port on this machine.");

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -23,8 +24,11 @@ struct MeasureSettings {
   Load load;                    // of search: but for the rate
   std::uint32_t repeats = 3;
   std::uint32_t threads = 1;
-  std::uint32_t connections = 0;  // 0: as the scenario says
-  bool smoke = false;             // a small part of the population and of the connections
+  std::optional<std::uint32_t> pin;  // processor of the first thread
+  std::uint32_t connections = 0;     // 0: as the scenario says
+  std::optional<std::uint32_t> subscribers;
+  std::optional<std::uint32_t> idle;
+  bool smoke = false;  // a small part of the population and of the connections
   std::string database_url;
   std::vector<pid_t> server;
   std::vector<pid_t> postgresql;

@@ -95,6 +95,9 @@ struct Measurement {
   std::optional<ProcessUsage> server;
   std::optional<ProcessUsage> postgresql;
   std::optional<DatabaseUsage> database;
+  /// Resident memory that the server took when these connections were opened, of each; with those
+  /// who send there among those who do not. Not told of a few, where it would say nothing.
+  std::optional<double> server_bytes_per_connection;
   /// Share of all cores of this machine that was busy, 0..1.
   double host_busy = 0;
   Bottleneck bottleneck = Bottleneck::none;

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <sodium.h>
 
-#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <expected>
@@ -47,13 +46,11 @@ std::expected<Prepared, std::string> prepare(const MeasureSettings& setup) {
   if (!address) return Error{address.error()};
   auto scenario = Scenario::load(setup.scenario);
   if (!scenario) return Error{scenario.error()};
-  if (setup.smoke) {
-    PopulationSize& size = scenario->population;
-    size = {std::min(size.organizations, 2U), std::min(size.users, 2U), 1, 1,
-            std::min(size.vlobs, 5U)};
-    scenario->connections = std::min(scenario->connections, 8U);
-  }
+  if (setup.smoke) scenario->shrink();
   if (setup.connections > 0) scenario->connections = setup.connections;
+  if (setup.subscribers) scenario->subscribers = *setup.subscribers;
+  if (setup.idle) scenario->idle = *setup.idle;
+  if (auto possible = scenario->check(); !possible) return Error{possible.error()};
   const Population population{setup.population_name.empty() ? new_name() : setup.population_name,
                               scenario->population};
   const auto populated = populate(
@@ -63,6 +60,7 @@ std::expected<Prepared, std::string> prepare(const MeasureSettings& setup) {
                                      .population = population,
                                      .scenario = *scenario,
                                      .threads = setup.threads,
+                                     .pin = setup.pin,
                                      .server = setup.server,
                                      .postgresql = setup.postgresql,
                                      .database_url = setup.database_url});

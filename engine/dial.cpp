@@ -13,6 +13,21 @@
 
 namespace parsec::engine {
 
+namespace {
+
+/// Whether somebody accepts connections there. Waits for a while.
+bool answers(const addrinfo& address) {
+  const int fd = ::socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const timeval most{.tv_sec = 5, .tv_usec = 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
+  const bool connected = ::connect(fd, address.ai_addr, address.ai_addrlen) == 0;
+  ::close(fd);
+  return connected;
+}
+
+}  // namespace
+
 std::expected<DialTarget, std::string> DialTarget::resolve(const std::string& host,
                                                            std::uint16_t port) {
   addrinfo hints{};
@@ -27,9 +42,16 @@ std::expected<DialTarget, std::string> DialTarget::resolve(const std::string& ho
         (error == EAI_SYSTEM ? std::generic_category().message(errno) : ::gai_strerror(error)));
   }
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, ::freeaddrinfo);
+  const addrinfo* chosen = found;
+  for (const addrinfo* each = found; found->ai_next != nullptr && each != nullptr;
+       each = each->ai_next) {
+    if (!answers(*each)) continue;
+    chosen = each;
+    break;
+  }
   DialTarget target;
-  std::memcpy(&target.address_, found->ai_addr, found->ai_addrlen);
-  target.size_ = found->ai_addrlen;
+  std::memcpy(&target.address_, chosen->ai_addr, chosen->ai_addrlen);
+  target.size_ = chosen->ai_addrlen;
   return target;
 }
 

@@ -17,7 +17,8 @@ namespace parsec::engine {
 
 class DialTarget {
  public:
-  /// May wait for a name server. The error is a sentence for the user.
+  /// May wait for a name server. Of several addresses the first one that accepts a connection. The
+  /// error is a sentence for the user.
   static std::expected<DialTarget, std::string> resolve(const std::string& host,
                                                         std::uint16_t port);
 

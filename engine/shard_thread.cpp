@@ -17,24 +17,6 @@
 namespace parsec::engine {
 namespace {
 
-/// The n-th processor of those this process may use (a container or taskset may withhold some).
-void pin_to_nth_processor(std::uint32_t n) {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-  auto skip = n % static_cast<std::uint32_t>(CPU_COUNT(&allowed));
-  for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &allowed) || skip-- != 0) continue;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    if (::pthread_setaffinity_np(::pthread_self(), sizeof one, &one) != 0) {
-      log::warn("shard {}: cannot be pinned to processor {}", n, cpu);
-    }
-    return;
-  }
-}
-
 void block_signals() {
   // Signals are for the main thread.
   sigset_t all;
@@ -50,6 +32,23 @@ struct ShardThreads::Running {
   std::promise<std::expected<std::string, std::string>> started;
   std::thread thread;
 };
+
+void pin_to_nth_processor(std::uint32_t n) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  auto skip = n % static_cast<std::uint32_t>(CPU_COUNT(&allowed));
+  for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed) || skip-- != 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    if (::pthread_setaffinity_np(::pthread_self(), sizeof one, &one) != 0) {
+      log::warn("a thread cannot be pinned to processor {}", cpu);
+    }
+    return;
+  }
+}
 
 std::uint64_t raise_open_files_limit() {
   rlimit limit{};

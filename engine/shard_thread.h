@@ -78,6 +78,10 @@ class ShardThreads {
   std::vector<std::unique_ptr<Running>> shards_;
 };
 
+/// The calling thread runs on the n-th (from 0, modulo their number) of the processors that this
+/// process may use, and nowhere else: a container or taskset may withhold some.
+void pin_to_nth_processor(std::uint32_t n);
+
 /// Raises the soft limit of open files to the hard one. Returns the limit that holds now.
 std::uint64_t raise_open_files_limit();
 

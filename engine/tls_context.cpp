@@ -2,8 +2,10 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
 
 #include <array>
+#include <cassert>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -59,6 +61,16 @@ bool harden(SSL_CTX* context) {
          SSL_CTX_set_session_id_context(context, session_context, sizeof session_context - 1) == 1;
 }
 
+/// Who must be on the other side: named in the handshake (RFC 6066 §3, names only) and in the
+/// certificate.
+bool expect_server(SSL* tls, std::string server) {
+  X509_VERIFY_PARAM* const expected = SSL_get0_param(tls);
+  if (X509_VERIFY_PARAM_set1_ip_asc(expected, server.c_str()) == 1) return true;
+  ERR_clear_error();
+  return SSL_set1_host(tls, server.c_str()) == 1 &&
+         SSL_ctrl(tls, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, server.data()) == 1;
+}
+
 constexpr std::size_t ticket_keys_size = 80;  // SSL_CTX_set_tlsext_ticket_keys(3)
 
 }  // namespace
@@ -67,14 +79,32 @@ void FreeTls::operator()(SSL* tls) const { SSL_free(tls); }
 void FreeTls::operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 
 std::expected<std::unique_ptr<TlsContext>, std::string> TlsContext::load(TlsFiles files) {
-  std::unique_ptr<TlsContext> context{new TlsContext{std::move(files)}};
+  std::unique_ptr<TlsContext> context{new TlsContext};
+  context->files_ = std::move(files);
   auto loaded = read(context->files_);
   if (!loaded) return Failure{std::move(loaded.error())};
   context->loaded_ = std::move(*loaded);
   return context;
 }
 
+std::expected<std::unique_ptr<TlsContext>, std::string> TlsContext::for_clients_of(
+    std::string server) {
+  ERR_clear_error();
+  std::unique_ptr<TlsContext> context{new TlsContext};
+  context->server_ = std::move(server);
+  context->loaded_.reset(SSL_CTX_new(TLS_client_method()));
+  SSL_CTX* const loaded = context->loaded_.get();
+  if (loaded == nullptr || SSL_CTX_set_min_proto_version(loaded, TLS1_2_VERSION) != 1 ||
+      SSL_CTX_set_default_verify_paths(loaded) != 1) {
+    return Failure{"TLS cannot be set up: " + openssl_error()};
+  }
+  SSL_CTX_set_mode(loaded, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_verify(loaded, SSL_VERIFY_PEER, nullptr);
+  return context;
+}
+
 std::expected<void, std::string> TlsContext::reload() {
+  assert(server_.empty());
   auto loaded = read(files_);
   if (!loaded) return Failure{std::move(loaded.error())};
   const std::lock_guard lock{mutex_};
@@ -122,7 +152,15 @@ std::expected<TlsContext::Loaded, std::string> TlsContext::read(const TlsFiles& 
 
 TlsPointer TlsContext::new_connection() const {
   const std::lock_guard lock{mutex_};
-  return TlsPointer{SSL_new(loaded_.get())};
+  TlsPointer tls{SSL_new(loaded_.get())};
+  if (tls == nullptr) return tls;
+  if (server_.empty()) {
+    SSL_set_accept_state(tls.get());
+  } else {
+    SSL_set_connect_state(tls.get());
+    if (!expect_server(tls.get(), server_)) return nullptr;
+  }
+  return tls;
 }
 
 }  // namespace parsec::engine

@@ -1,5 +1,5 @@
 // What TLS connections share: certificate chain, private key, protocol versions, ciphers, and the
-// keys that session tickets are sealed with.
+// keys that session tickets are sealed with. Or, on the other side, whom clients trust.
 //
 // One for all shards, so that a client resumes on whichever shard it comes back to. Loaded before
 // the shards start; a certificate that was renewed is taken over for new connections, while those
@@ -33,19 +33,25 @@ class TlsContext {
   /// The error is a sentence for the operator.
   static std::expected<std::unique_ptr<TlsContext>, std::string> load(TlsFiles files);
 
-  /// Reads the files again. After an error everything is as it was.
+  /// For connections to that server, a name or an address, whose certificate must be valid for it
+  /// and signed by an authority of this machine (SSL_CERT_FILE, SSL_CERT_DIR). The error is a
+  /// sentence for the user.
+  static std::expected<std::unique_ptr<TlsContext>, std::string> for_clients_of(std::string server);
+
+  /// Reads the files again, of a server. After an error everything is as it was.
   std::expected<void, std::string> reload();
 
-  /// The server's side of a new connection; null when memory is short.
+  /// Our side of a new connection; null when memory is short.
   TlsPointer new_connection() const;
 
  private:
   using Loaded = std::unique_ptr<SSL_CTX, FreeTls>;
 
-  explicit TlsContext(TlsFiles files) : files_(std::move(files)) {}
+  TlsContext() = default;
   static std::expected<Loaded, std::string> read(const TlsFiles& files);
 
-  const TlsFiles files_;
+  TlsFiles files_;            // of a server
+  std::string server_;        // of clients
   mutable std::mutex mutex_;  // held to copy or swap, never while files are read
   Loaded loaded_;
 };

@@ -77,13 +77,18 @@ TlsLayer::Connection* TlsLayer::find(ConnectionId id) const {
   return connection != nullptr && connection->id == id ? connection : nullptr;
 }
 
+TlsLayer::Connection& TlsLayer::add(ConnectionId id) {
+  TlsPointer tls = context_.new_connection();
+  if (!tls) throw std::bad_alloc();
+  if (id.slot >= connections_.size()) connections_.resize(id.slot + 1);
+  connections_[id.slot] = std::make_unique<Connection>(std::move(tls), below_, id);
+  return *connections_[id.slot];
+}
+
 // --- What the shard tells ---
 
 void TlsLayer::on_open(ConnectionId id, std::string_view peer_address) {
-  if (id.slot >= connections_.size()) connections_.resize(id.slot + 1);
-  TlsPointer tls = context_.new_connection();
-  if (!tls) throw std::bad_alloc();
-  connections_[id.slot] = std::make_unique<Connection>(std::move(tls), below_, id);
+  add(id);
   handler_->on_open(id, peer_address);
   encrypt_dirty();
 }
@@ -143,6 +148,12 @@ void TlsLayer::on_shutdown() {
 }
 
 // --- What the handler asks for ---
+
+void TlsLayer::adopt(ConnectionId id) {
+  Connection& connection = add(id);
+  // Nothing of the peer's is there yet: what is written is the ClientHello.
+  if (connection.session.handshake() != TlsSession::Status::wants_input) fail(connection);
+}
 
 OutputBuffer& TlsLayer::output(ConnectionId id) {
   Connection* connection = find(id);

@@ -29,7 +29,8 @@ class TlsLayer final : public Handler, public Transport {
  public:
   using MakeHandler = std::function<std::unique_ptr<Handler>(Transport&)>;
 
-  /// Transport and context outlive it.
+  /// Transport and context outlive it. The context of a server for connections that are accepted,
+  /// of clients for those that the handler dials.
   TlsLayer(Transport& below, const TlsContext& context, const Limits& limits,
            const MakeHandler& make_handler);
   ~TlsLayer() override;
@@ -47,6 +48,10 @@ class TlsLayer final : public Handler, public Transport {
   TimePoint next_work() const override { return handler_->next_work(); }
   void on_shutdown() override;
 
+  /// For a handler that dials: what ShardCore::adopt gave, at once. Our side of the handshake
+  /// begins, and the handler may append to its output.
+  void adopt(ConnectionId id);
+
   // For the handler inside.
   OutputBuffer& output(ConnectionId id) override;
   std::size_t pending_output(ConnectionId id) const override;
@@ -62,6 +67,7 @@ class TlsLayer final : public Handler, public Transport {
   using List = std::vector<ConnectionId>;
 
   Connection* find(ConnectionId id) const;
+  Connection& add(ConnectionId id);
   bool has_lists() const;
 
   // Input

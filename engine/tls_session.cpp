@@ -66,7 +66,6 @@ TlsSession::TlsSession(TlsPointer tls, Transport& below, ConnectionId connection
   if (bio == nullptr) throw std::bad_alloc();
   BIO_set_data(bio, this);
   SSL_set_bio(tls_.get(), bio, bio);  // takes the one reference
-  SSL_set_accept_state(tls_.get());
 }
 
 bool TlsSession::established() const { return SSL_is_init_finished(tls_.get()) == 1; }

@@ -16,7 +16,8 @@ namespace parsec::engine {
 
 class TlsSession {
  public:
-  /// Records go to that connection of `below`. Does not move: OpenSSL keeps its address.
+  /// tls knows which side it is (TlsContext). Records go to that connection of `below`. Does not
+  /// move: OpenSSL keeps its address.
   TlsSession(TlsPointer tls, Transport& below, ConnectionId connection);
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;

@@ -44,6 +44,7 @@ TESTED_ELSEWHERE = {
     "bench/load/load_driver.cpp": "tests/integration/bench_test.cpp",
     "bench/load/populate.cpp": "tests/integration/bench_test.cpp",
     "bench/load/requests.cpp": "tests/integration/bench_test.cpp",
+    "bench/load/socket_dialer.cpp": "tests/integration/bench_test.cpp",
     "bench/main.cpp": "tests/integration/bench_test.cpp",
     "db/block_store_http.cpp": "tests/db/block_store_s3_test.cpp",
     "db/block_store_memory.cpp": "tests/db/block_store_test.cpp",

@@ -1,5 +1,5 @@
-// Between the thread that drives a measurement and one generator shard: rounds are posted, results
-// come back.
+// Between the driver's thread and a generator's: rounds are asked for here, and their results left.
+// The lock is held for a moment at the beginning and the end of a round, never in between.
 #pragma once
 
 #include <atomic>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bench/driver.h"
+#include "engine/handler.h"
 #include "engine/shard.h"
 
 namespace parsec::bench {
@@ -19,10 +20,10 @@ namespace parsec::bench {
 struct RoundResult {
   std::vector<CommandResult> commands;  // as the scenario's
   engine::Histogram generator_delay;
-  std::string failure;  // for people; empty: none
+  /// Why it ended before its time, for people; empty: it did not.
+  std::string failure;
 };
 
-/// Between the driver's thread and a generator's.
 class GeneratorControl {
  public:
   explicit GeneratorControl(engine::ShardControl& shard) : shard_(shard) {}
@@ -33,7 +34,7 @@ class GeneratorControl {
   /// Blocks until all connections are there (an empty text), or one cannot be opened.
   std::string await_connected();
   RoundResult await_round();
-  /// Why the round ended before its time; empty: it did not.
+  /// Of a round that ended before its time; empty: it did not.
   std::string failure();
 
   // --- The generator

@@ -1,63 +1,28 @@
-// A round: requests when they are due, replies, and what is told of them.
+// The rounds of a generator: when requests go, and what became of them. See generator.h.
 #include <algorithm>
-#include <cassert>
 #include <tuple>
 #include <utility>
 
 #include "bench/load/generator.h"
 #include "bench/load/generator_client.h"
-#include "bench/load/requests.h"
 
 namespace parsec::bench {
 
-using engine::Clock;
 using engine::TimePoint;
-
-namespace {
-
-std::string_view status_of(const msgpack::Value& reply) {
-  const auto status = reply.find("status");
-  return status && status->kind() == msgpack::Kind::str ? status->str() : "no status";
-}
-
-}  // namespace
-
-bool Generator::has_work() const { return control_.has_round() || Clock::now() >= next_work(); }
-
-TimePoint Generator::next_work() const {
-  TimePoint next = TimePoint::max();
-  if (!stopping_ && !to_dial_.empty() && dialling_ < most_dialling) next = next_dial_;
-  if (!running_) return next;
-  if (next_arrival_ != TimePoint::max()) return std::min(next, next_arrival_);
-  const bool awaits_replies = under_way_ > 0 || !waiting_.empty();
-  return std::min(next, awaits_replies ? ends_ + load_.patience : ends_);
-}
-
-bool Generator::on_turn() {
-  const TimePoint now = Clock::now();
-  dial_lost(now);
-  if (control_.has_round() && !running_) start_round();
-  if (!running_) return false;
-  if (load_.kind == Load::Kind::open) send_due(now);
-  if (load_.kind == Load::Kind::closed && next_arrival_ <= now) {
-    next_arrival_ = now < ends_ ? ends_ : TimePoint::max();
-    send_closed(now);
-  }
-  maybe_finish(now);
-  return false;
-}
 
 void Generator::start_round() {
   std::tie(load_, start_) = control_.take_round();
+  ++round_;
   counts_from_ = start_ + load_.warm_up;
   ends_ = counts_from_ + load_.duration;
   result_ = {};
   for (const CommandShare& share : settings_.scenario.commands) {
-    result_.commands.emplace_back().command = name(share.command);
+    result_.commands.emplace_back().command = settings_.scenario.label(share);
   }
-  for (const auto& client : clients_) client->sent_bytes = client->received_bytes = 0;
   waiting_.clear();
   arrivals_.reset();
+  resumes_at_ = {};
+  next_arrival_ = start_;
   if (load_.kind == Load::Kind::open) {
     arrivals_.emplace(ArrivalOptions{.pattern = load_.pattern,
                                      .rate_per_second = load_.rate,
@@ -65,10 +30,24 @@ void Generator::start_round() {
                                      .shards = settings_.shards,
                                      .seed = load_.seed});
     next_arrival_ = start_ + arrivals_->next();
-  } else {
-    next_arrival_ = start_;
   }
   running_ = true;
+}
+
+void Generator::become_free(Client& client, TimePoint now) {
+  client.state = Client::State::free;
+  client.free_since = now;
+  free_.push_back(&client);
+  if (!running_) return;
+  if (load_.kind == Load::Kind::closed) {
+    send_closed(now);
+  } else if (!waiting_.empty()) {
+    const TimePoint intended = waiting_.front();
+    waiting_.pop_front();
+    Client& next = *free_.front();
+    free_.pop_front();
+    send(next, intended, now);
+  }
 }
 
 void Generator::send_due(TimePoint now) {
@@ -90,7 +69,7 @@ void Generator::send_closed(TimePoint now) {
   // Its share of those in flight; the first shards have one more where it does not come out even.
   const std::uint32_t wanted =
       load_.in_flight / settings_.shards + (index_ < load_.in_flight % settings_.shards ? 1 : 0);
-  while (now >= start_ && now < ends_ && now >= dials_fail_until_ && under_way_ < wanted &&
+  while (now >= start_ && now < ends_ && now >= resumes_at_ && under_way_ < wanted &&
          !free_.empty()) {
     Client& client = *free_.front();
     free_.pop_front();
@@ -105,14 +84,15 @@ std::size_t Generator::choose() {
 }
 
 void Generator::send(Client& client, TimePoint intended, TimePoint now) {
-  UnderWay request;
-  request.share = choose();
-  request.intended = intended;
-  request.sent = now;
-  request.counts = intended >= counts_from_;
+  UnderWay request{.share = choose(),
+                   .intended = intended,
+                   .sent = now,
+                   .round = round_,
+                   .counts = intended >= counts_from_};
+  CommandResult& result = result_.commands[request.share];
   ++under_way_;
   if (request.counts) {
-    ++result_.commands[request.share].sent;
+    ++result.sent;
     const TimePoint could = std::max(intended, client.free_since);
     result_.generator_delay.record(static_cast<std::uint64_t>((now - could).count()));
   }
@@ -120,141 +100,107 @@ void Generator::send(Client& client, TimePoint intended, TimePoint now) {
   if (share.command == Command::handshake) return visit(client, request);
   client.state = Client::State::busy;
   client.request = request;
-  scratch_.clear();
-  write_request(client, share, scratch_);
-  auto& out = shard_.output(client.id);
-  const std::size_t before = out.size();
-  ClientSession::send(out, scratch_.bytes());
-  if (request.counts) result_.commands[request.share].sent_bytes += out.size() - before;
   client.received_bytes = 0;
+  message_.clear();
+  msgpack::Writer writer{message_};
+  client.conversation.begin(share, writer);
+  if (share.command == Command::fan_out) {
+    settings_.fan_out->begin(client.placed.number, client.conversation.own_vlob(),
+                             client.conversation.next_version());
+  }
+  const std::size_t bytes = say(client);
+  if (request.counts) result.sent_bytes += bytes;
 }
 
 /// A handshake needs no free connection: the host is free again at once.
 void Generator::visit(Client& host, const UnderWay& request) {
-  auto visitor = std::make_unique<Client>(host.login, settings_.host);
+  auto visitor = std::make_unique<Client>(host.login, host.placed, settings_, random_);
   visitor->is_visitor = true;
   visitor->request = request;
   free_.push_back(&host);
-  const auto socket = settings_.target.dial(static_cast<std::uint8_t>(random_() % 64));
-  if (!socket) return fail_to_visit(request, socket.error());
-  const auto id = shard_.adopt(*socket);
-  assert(id);
-  visitor->id = *id;
+  if (!open(*visitor, request.sent)) return settle(request, "no_reply", request.sent);
   visitor->state = Client::State::busy;
-  if (by_slot_.size() <= id->slot) by_slot_.resize(id->slot + 1);
-  by_slot_[id->slot] = visitor.get();
-  visitor->session.open(shard_.output(*id));
   visitors_.push_back(std::move(visitor));
 }
 
-/// Not tried again at once: whatever is missing would be missing again, for ever. What this machine
-/// has too little of ends the round, since nothing that it measured would be the server's.
-void Generator::fail_to_visit(const UnderWay& request, int error) {
-  const TimePoint now = Clock::now();
-  settle(request, "no_reply", now);
-  if (load_.kind == Load::Kind::closed) next_arrival_ = std::min(ends_, now + redial_pause);
-  dials_fail_until_ = now + redial_pause;
-  if (const std::string_view lack = lack_behind(error); !lack.empty()) {
-    result_.failure = lack;
-    ends_ = std::min(ends_, now);
-    next_arrival_ = TimePoint::max();
-  }
-}
-
-void Generator::write_request(Client& client, const CommandShare& share,
-                              engine::OutputBuffer& out) {
-  msgpack::Writer writer{out};
-  const Population& population = settings_.population;
-  const std::uint32_t organization = client.number.organization;
-  const auto filler = [&share] { return Octets(share.bytes, std::byte{'x'}); };
-  switch (share.command) {
-    case Command::ping:
-      return requests::ping(writer, std::string(share.bytes, 'p'));
-    case Command::vlob_create:
-      return requests::vlob_create(writer, client.realm_id, random_uuid(random_), filler());
-    case Command::vlob_read: {
-      const auto realm = below(random_, population.size().realms);
-      const auto vlob = below(random_, population.size().vlobs);
-      return requests::vlob_read(writer, population.vlob_id(organization, realm, vlob));
-    }
-    case Command::vlob_update:
-      return requests::vlob_update(writer, client.own_vlob, client.own_version + 1, filler());
-    case Command::vlob_poll_changes:
-      return requests::vlob_poll_changes(writer, client.realm_id, client.checkpoint);
-    case Command::block_create:
-      return requests::block_create(writer, client.realm_id, random_uuid(random_), filler());
-    case Command::block_read:
-      return requests::block_read(writer, client.own_block);
-    case Command::user_get:
-      return requests::user_get(writer,
-                                Population::user_id(below(random_, population.size().users)));
-    case Command::human_find:
-      return requests::human_find(writer,
-                                  Population::user_id(below(random_, population.size().users)));
-    case Command::message_get:
-      return requests::message_get(writer, 0);
-    case Command::handshake:
-      assert(false);
-  }
-}
-
 void Generator::on_reply(Client& client, const msgpack::Value& reply, TimePoint now) {
-  const std::string_view status = status_of(reply);
-  if (client.state == Client::State::preparing) {
-    if (status != "ok")
-      give_up("The server refuses to prepare a connection: " + std::string{status});
-    if (!prepare(client)) on_prepared(client, now);
+  const UnderWay request = client.request;
+  const CommandShare& share = settings_.scenario.commands[request.share];
+  const bool ok = status_of(reply) == "ok";
+  CommandResult* const counted =
+      request.counts && running_ ? &result_.commands[request.share] : nullptr;
+  if (counted != nullptr) {
+    counted->received_bytes += std::exchange(client.received_bytes, 0);
+  }
+  message_.clear();
+  msgpack::Writer writer{message_};
+  if (client.conversation.goes_on(share, reply, writer)) {
+    const std::size_t bytes = say(client);
+    if (counted != nullptr) counted->sent_bytes += bytes;
     return;
   }
-  if (client.state != Client::State::busy) return;  // nobody asked
-  const UnderWay request = client.request;
-  const Command command = settings_.scenario.commands[request.share].command;
-  if (command == Command::vlob_update && status == "ok") ++client.own_version;
-  if (command == Command::vlob_poll_changes && status == "ok") {
-    const auto checkpoint = reply.find("current_checkpoint");
-    if (checkpoint && checkpoint->kind() == msgpack::Kind::integer) {
-      client.checkpoint = checkpoint->integer();
+  if (share.command == Command::fan_out) {
+    if (ok) {
+      awaited_.push_back(&client);
+      return take_fan_outs(now);
     }
+    settings_.fan_out->take(client.placed.number);
   }
-  if (request.counts) {
-    result_.commands[request.share].received_bytes += client.received_bytes;
-  }
-  settle(request, status, now);
+  settle(request, status_of(reply), now);
   become_free(client, now);
 }
 
+void Generator::take_fan_outs(TimePoint now) {
+  for (std::size_t i = 0; i < awaited_.size();) {
+    Client& client = *awaited_[i];
+    if (!settings_.fan_out->is_over(client.placed.number)) {
+      ++i;
+      continue;
+    }
+    awaited_.erase(awaited_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (const auto seen = settings_.fan_out->take(client.placed.number)) {
+      settle(client.request, "ok", *seen);
+    } else {
+      settle(client.request, "no_reply", now);
+    }
+    become_free(client, now);
+  }
+}
+
+/// What belongs to a round that is over was counted there.
 void Generator::settle(const UnderWay& request, std::string_view status, TimePoint now) {
   --under_way_;
-  if (!running_) return;
+  if (!running_ || request.round != round_) return;
   CommandResult& result = result_.commands[request.share];
-  if (status != "no_reply" && now >= counts_from_ && now <= ends_) ++result.completed;
+  const bool answered = status != "no_reply";
+  if (answered && now >= counts_from_ && now <= ends_) ++result.completed;
   if (!request.counts) return;
   ++result.replies[std::string{status}];
-  if (status == "no_reply") return;
+  if (!answered) return;
   result.latency.record(static_cast<std::uint64_t>((now - request.intended).count()));
   result.service.record(static_cast<std::uint64_t>((now - request.sent).count()));
 }
 
-/// Of a request that is still under way when nobody waits any longer. Its connection ends, so that
-/// a late reply is of no account; nor is its end, which may come in the next round.
-void Generator::abandon(Client& client) {
-  if (client.request.counts) ++result_.commands[client.request.share].replies["no_reply"];
-  client.request.counts = false;
-  shard_.close(client.id, engine::CloseMode::abort);
+TimePoint Generator::round_ends_by() const {
+  const bool awaits_replies = under_way_ > 0 || !waiting_.empty();
+  return awaits_replies && result_.failure.empty() ? ends_ + load_.patience : ends_;
 }
 
 void Generator::maybe_finish(TimePoint now) {
-  if (!running_ || now < ends_) return;
-  const bool awaits_replies = under_way_ > 0 || !waiting_.empty();
-  if (awaits_replies && result_.failure.empty() && now < ends_ + load_.patience) return;
-  for (const auto& client : clients_) {
-    if (client->state == Client::State::busy) abandon(*client);
-  }
-  for (const auto& visitor : visitors_) {
-    if (visitor->state == Client::State::busy) abandon(*visitor);
-  }
-  for (std::size_t i = 0; i < waiting_.size(); ++i) {
-    if (waiting_[i] < counts_from_) continue;
+  if (!running_ || now < ends_ || now < round_ends_by()) return;
+  // What is still under way has no reply; the connection ends, so that a late one is of no account.
+  const auto abandon = [this](const Client& client) {
+    if (client.state != Client::State::busy) return;
+    const UnderWay& request = client.request;
+    if (request.counts && request.round == round_) {
+      ++result_.commands[request.share].replies["no_reply"];
+    }
+    transport_.close(client.id, engine::CloseMode::abort);
+  };
+  for (const auto& client : clients_) abandon(*client);
+  for (const auto& visitor : visitors_) abandon(*visitor);
+  for (const TimePoint intended : waiting_) {
+    if (intended < counts_from_) continue;
     auto& command = result_.commands[choose()];
     ++command.sent;
     ++command.replies["no_reply"];

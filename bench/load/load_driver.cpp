@@ -4,15 +4,16 @@
 
 #include <algorithm>
 #include <csignal>
-#include <future>
 #include <thread>
 #include <utility>
 
 #include "bench/load/database_usage.h"
 #include "bench/load/generator.h"
-#include "bench/load/generator_control.h"
 #include "bench/load/process_usage.h"
+#include "bench/load/socket_dialer.h"
+#include "engine/dial.h"
 #include "engine/shard_thread.h"
+#include "engine/tls_layer.h"
 #include "engine/uring_ring.h"
 
 namespace parsec::bench {
@@ -28,12 +29,20 @@ constexpr auto lead = 20ms;
 /// A generator that is this busy may be what limits.
 constexpr double busy_generator = 0.9;
 constexpr double busy_host = 0.95;
+/// Below so many connections the memory of a process says nothing of one of them.
+constexpr std::uint32_t enough_connections = 1000;
 
 struct Shard {
   engine::ShardControl shard_control;
   GeneratorControl control{shard_control};
   std::thread thread;
 };
+
+/// As certificates have an IPv6 address, which an address has in brackets.
+std::string without_brackets(std::string host) {
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  return host;
+}
 
 double seconds(engine::Clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
@@ -51,12 +60,18 @@ class Running final : public LoadDriver {
  public:
   Running(LoadDriverOptions options, engine::DialTarget target)
       : options_(std::move(options)),
-        settings_{.target = target,
-                  .host = options_.address.authority(),
-                  .population = options_.population,
-                  .scenario = options_.scenario,
-                  .shards = options_.threads} {
-    limits_.connections = options_.scenario.connections + 100'000;
+        target_(target),
+        placed_(place(options_.population, options_.scenario)),
+        fan_out_(options_.scenario.uses(Command::fan_out) ? std::make_unique<FanOut>(placed_)
+                                                          : nullptr),
+        settings_{
+            .host = options_.address.authority(),
+            .population = options_.population,
+            .scenario = options_.scenario,
+            .shards = options_.threads,
+            .fan_out = fan_out_.get(),
+            .wake = [this](std::uint32_t shard) { shards_[shard]->shard_control.waker.notify(); }} {
+    limits_.connections = options_.scenario.all_connections() + 100'000;
     limits_.shutdown_grace = engine::Duration{1000};
   }
 
@@ -68,6 +83,11 @@ class Running final : public LoadDriver {
   }
 
   std::expected<void, std::string> start() {
+    if (options_.address.tls) {
+      auto context = engine::TlsContext::for_clients_of(without_brackets(options_.address.host));
+      if (!context) return Error{context.error()};
+      tls_ = std::move(*context);
+    }
     find_processes();
     if (!options_.database_url.empty()) {
       auto database = DatabaseWatch::open(options_.database_url);
@@ -75,29 +95,28 @@ class Running final : public LoadDriver {
       database_ = std::move(*database);
       if (options_.postgresql.empty()) options_.postgresql = database_->processes();
     }
-    const auto organizations =
-        deal_out(options_.scenario.connections, options_.population.size().organizations,
-                 options_.scenario.zipf);
-    std::vector<std::uint32_t> next(options_.population.size().organizations);
-    std::vector<std::vector<DeviceNumber>> devices(options_.threads);
-    for (std::size_t i = 0; i < organizations.size(); ++i) {
-      const std::uint32_t organization = organizations[i];
-      DeviceNumber number = options_.population.device(std::uint64_t{next[organization]++} *
-                                                       options_.population.size().organizations);
-      number.organization = organization;
-      devices[i % options_.threads].push_back(number);
+    const std::uint64_t before = resident_bytes(options_.server);
+    std::vector<std::vector<Placed>> connections(options_.threads);
+    // An author is on the shard of its number: see GeneratorSettings. The others are where there
+    // are fewest.
+    std::uint32_t next = 0;
+    for (const Placed& placed : placed_) {
+      const bool is_author = placed.role == Role::active;
+      connections[(is_author ? placed.number : next++) % options_.threads].push_back(placed);
     }
     for (std::uint32_t i = 0; i < options_.threads; ++i) {
       shards_.push_back(std::make_unique<Shard>());
-      Shard& shard = *shards_.back();
-      shard.thread =
-          std::thread([this, &shard, i, mine = std::move(devices[i])] { run(shard, i, mine); });
+    }
+    for (std::uint32_t i = 0; i < options_.threads; ++i) {
+      shards_[i]->thread =
+          std::thread([this, i, mine = std::move(connections[i])] { run(*shards_[i], i, mine); });
     }
     for (const auto& shard : shards_) {
       if (std::string failure = shard->control.await_connected(); !failure.empty()) {
         return Error{std::move(failure)};
       }
     }
+    note_memory(before, resident_bytes(options_.server));
     return {};
   }
 
@@ -112,7 +131,8 @@ class Running final : public LoadDriver {
     Measurement measurement;
     measurement.load = load;
     measurement.seconds = seconds(load.duration);
-    measurement.connections = options_.scenario.connections;
+    measurement.connections = options_.scenario.all_connections();
+    measurement.server_bytes_per_connection = server_bytes_per_connection_;
     std::string failure;
     for (const auto& shard : shards_) {
       RoundResult part = shard->control.await_round();
@@ -125,22 +145,36 @@ class Running final : public LoadDriver {
   }
 
  private:
-  void run(Shard& shard, std::uint32_t index, const std::vector<DeviceNumber>& devices) {
+  void run(Shard& shard, std::uint32_t index, const std::vector<Placed>& connections) {
     sigset_t all;
     sigfillset(&all);
     ::pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are for the main thread
     ::pthread_setname_np(::pthread_self(), ("generator-" + std::to_string(index)).c_str());
+    if (options_.pin) engine::pin_to_nth_processor(*options_.pin + index);
     auto ring = engine::UringRing::open(limits_, {});
     if (!ring) return shard.control.connected(ring.error());
     engine::Shard<engine::UringRing> loop(**ring, limits_, shard.shard_control, {});
-    Generator generator{loop, shard.control, settings_, index, devices};
-    loop.run(generator);
+    SocketDialer dialer{loop, target_};
+    const auto generator = [&](engine::Transport& transport) {
+      return std::make_unique<Generator>(transport, dialer, shard.control, settings_, index,
+                                         connections);
+    };
+    if (tls_ == nullptr) return loop.run(*generator(loop));
+    engine::TlsLayer tls{loop, *tls_, limits_, generator};
+    dialer.use(tls);
+    loop.run(tls);
+  }
+
+  void note_memory(std::uint64_t before, std::uint64_t after) {
+    const std::uint32_t connections = options_.scenario.all_connections();
+    if (options_.server.empty() || connections < enough_connections || after < before) return;
+    server_bytes_per_connection_ = static_cast<double>(after - before) / connections;
   }
 
   /// On loopback the server is a process of this machine, and a PostgreSQL that it started its
   /// child.
   void find_processes() {
-    if (!settings_.target.is_loopback()) return;
+    if (!target_.is_loopback()) return;
     if (options_.server.empty()) {
       if (const auto found = listener_of(options_.address.port)) options_.server = {*found};
     }
@@ -223,9 +257,14 @@ class Running final : public LoadDriver {
   }
 
   LoadDriverOptions options_;
+  const engine::DialTarget target_;
+  const std::vector<Placed> placed_;
+  const std::unique_ptr<FanOut> fan_out_;
   const GeneratorSettings settings_;
   engine::Limits limits_;
   std::unique_ptr<DatabaseWatch> database_;
+  std::optional<double> server_bytes_per_connection_;
+  std::unique_ptr<engine::TlsContext> tls_;  // null: plain
   std::vector<std::unique_ptr<Shard>> shards_;
 };
 
@@ -233,14 +272,15 @@ class Running final : public LoadDriver {
 
 std::expected<std::unique_ptr<LoadDriver>, std::string> LoadDriver::connect(
     LoadDriverOptions options) {
-  if (options.address.tls) return Error{"Load over TLS is not offered: add ?no_ssl=true"};
-  const auto target = engine::DialTarget::resolve(options.address.host, options.address.port);
+  const auto target =
+      engine::DialTarget::resolve(without_brackets(options.address.host), options.address.port);
   if (!target) return Error{target.error()};
   const std::uint64_t files = engine::raise_open_files_limit();
-  if (files < std::uint64_t{options.scenario.connections} + 100) {
+  const std::uint32_t connections = options.scenario.all_connections();
+  if (files < std::uint64_t{connections} + 100) {
     return Error{"Only " + std::to_string(files) +
-                 " open files are allowed, which is too few for " +
-                 std::to_string(options.scenario.connections) + " connections (ulimit -n)"};
+                 " open files are allowed, which is too few for " + std::to_string(connections) +
+                 " connections (ulimit -n)"};
   }
   auto driver = std::make_unique<Running>(std::move(options), *target);
   if (auto started = driver->start(); !started) return Error{started.error()};

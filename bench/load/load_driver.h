@@ -18,10 +18,12 @@
 namespace parsec::bench {
 
 struct LoadDriverOptions {
-  protocol::BackendAddress address;  // without TLS
-  Population population;             // is there already
+  protocol::BackendAddress address;
+  Population population;  // is there already
   Scenario scenario;
   std::uint32_t threads = 1;
+  /// Generator thread i runs on the (pin + i)-th processor that the process may use.
+  std::optional<std::uint32_t> pin;
   /// Processes to watch; empty: those that are found on this machine.
   std::vector<pid_t> server;
   std::vector<pid_t> postgresql;

@@ -84,8 +84,14 @@ ProcessUsage usage_between(const CpuTimes& before, const CpuTimes& after, double
     const double used = time - (earlier == before.threads.end() ? 0 : earlier->second);
     usage.busiest_thread = std::max(usage.busiest_thread, used / seconds);
   }
-  for (const pid_t process : processes) usage.resident_bytes += proportional_bytes(process);
+  usage.resident_bytes = resident_bytes(processes);
   return usage;
+}
+
+std::uint64_t resident_bytes(std::span<const pid_t> processes) {
+  std::uint64_t all = 0;
+  for (const pid_t process : processes) all += proportional_bytes(process);
+  return all;
 }
 
 HostTimes host_times() {

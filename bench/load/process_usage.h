@@ -30,6 +30,9 @@ struct HostTimes {
   std::uint64_t busy = 0;
   std::uint64_t all = 0;
 };
+/// Resident memory, of shared pages a proportional part.
+std::uint64_t resident_bytes(std::span<const pid_t> processes);
+
 HostTimes host_times();
 
 /// Who listens on that TCP port of this machine, as far as we may know.

@@ -1,5 +1,6 @@
 #include "bench/load/requests.h"
 
+#include <array>
 #include <string>
 
 namespace parsec::bench::requests {
@@ -23,6 +24,9 @@ void field(msgpack::Writer& out, std::string_view name, const Value& value) {
   out.str(name);
   write(out, value);
 }
+
+/// As clients send with a role or a re-encryption: the realm's key, encrypted for the recipient.
+constexpr std::array<std::byte, 200> realm_key_message{};
 
 /// Of one human in a deployment of many organizations: as unlike each other as real ones.
 std::string email_of(std::string_view user_id, std::string_view organization_id) {
@@ -112,9 +116,51 @@ void realm_share(msgpack::Writer& out, const Population& population, std::uint32
   field(out, "role_certificate",
         role_certificate({author, key}, now(), population.realm_id(organization, realm),
                          Population::user_id(user), "CONTRIBUTOR"));
-  // As clients do: the realm's key for the new member, encrypted.
-  constexpr std::array<std::byte, 200> message{};
-  field(out, "recipient_message", Bytes{message});
+  field(out, "recipient_message", Bytes{realm_key_message});
+}
+
+void own_realm_create(msgpack::Writer& out, const Population& population,
+                      const DeviceNumber& device, const Uuid& realm_id) {
+  const SigningKey key = population.device_key(device);
+  const std::string author = Population::device_id(device);
+  begin(out, "realm_create", 1);
+  field(
+      out, "role_certificate",
+      role_certificate({author, key}, now(), realm_id, Population::user_id(device.user), "OWNER"));
+}
+
+void reencryption_start(msgpack::Writer& out, const Uuid& realm_id, std::int64_t revision,
+                        std::string_view user_id) {
+  begin(out, "realm_start_reencryption_maintenance", 4);
+  field(out, "realm_id", realm_id);
+  field(out, "encryption_revision", revision);
+  field(out, "timestamp", now());
+  out.str("per_participant_message");
+  out.map(1);
+  field(out, user_id, Bytes{realm_key_message});
+}
+
+void reencryption_get_batch(msgpack::Writer& out, const Uuid& realm_id, std::int64_t revision,
+                            std::uint32_t size) {
+  begin(out, "vlob_maintenance_get_reencryption_batch", 3);
+  field(out, "realm_id", realm_id);
+  field(out, "encryption_revision", revision);
+  field(out, "size", std::int64_t{size});
+}
+
+void reencryption_save_batch(msgpack::Writer& out, const Uuid& realm_id, std::int64_t revision,
+                             const msgpack::Value& batch) {
+  begin(out, "vlob_maintenance_save_reencryption_batch", 3);
+  field(out, "realm_id", realm_id);
+  field(out, "encryption_revision", revision);
+  out.str("batch");
+  out.buffer().append(batch.encoded());
+}
+
+void reencryption_finish(msgpack::Writer& out, const Uuid& realm_id, std::int64_t revision) {
+  begin(out, "realm_finish_reencryption_maintenance", 2);
+  field(out, "realm_id", realm_id);
+  field(out, "encryption_revision", revision);
 }
 
 void vlob_create(msgpack::Writer& out, const Uuid& realm_id, const Uuid& vlob_id, Bytes blob) {

@@ -6,6 +6,7 @@
 
 #include "bench/load/certificates.h"
 #include "db/types.h"
+#include "protocol/msgpack_reader.h"
 #include "protocol/msgpack_writer.h"
 
 namespace parsec::bench::requests {
@@ -24,6 +25,19 @@ void realm_share(msgpack::Writer& out, const Population& population, std::uint32
                  std::uint32_t realm, std::uint32_t user);
 /// By the user's first device.
 void device_create(msgpack::Writer& out, const Population& population, const DeviceNumber& device);
+
+/// A realm that is no part of the population, of that device's user alone.
+void own_realm_create(msgpack::Writer& out, const Population& population,
+                      const DeviceNumber& device, const Uuid& realm_id);
+/// Re-encryption by the only participant.
+void reencryption_start(msgpack::Writer& out, const Uuid& realm_id, std::int64_t revision,
+                        std::string_view user_id);
+void reencryption_get_batch(msgpack::Writer& out, const Uuid& realm_id, std::int64_t revision,
+                            std::uint32_t size);
+/// batch: as it was got; what a client would encrypt anew stays as it is.
+void reencryption_save_batch(msgpack::Writer& out, const Uuid& realm_id, std::int64_t revision,
+                             const msgpack::Value& batch);
+void reencryption_finish(msgpack::Writer& out, const Uuid& realm_id, std::int64_t revision);
 
 void vlob_create(msgpack::Writer& out, const Uuid& realm_id, const Uuid& vlob_id, Bytes blob);
 void vlob_update(msgpack::Writer& out, const Uuid& vlob_id, std::int64_t version, Bytes blob);

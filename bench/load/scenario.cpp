@@ -19,7 +19,8 @@ using simdjson::dom::object;
 
 constexpr std::array<std::string_view, command_count> names = {
     "ping",         "handshake",  "vlob_create", "vlob_read",  "vlob_update", "vlob_poll_changes",
-    "block_create", "block_read", "user_get",    "human_find", "message_get"};
+    "block_create", "block_read", "user_get",    "human_find", "message_get", "fan_out",
+    "reencryption"};
 
 /// Reads members of an object; what is wrong first is kept.
 class Reader {
@@ -107,7 +108,7 @@ void read_commands(Reader& all, std::vector<CommandShare>& commands) {
     object members;
     if (entry.get(members) != simdjson::SUCCESS) return all.fail(place, "must be an object");
     Reader reader{members, place, all.failure()};
-    reader.only({"command", "weight", "bytes"});
+    reader.only({"command", "weight", "bytes", "vlobs", "batch"});
     CommandShare share;
     std::string text;
     if (reader.text("command", text, true)) {
@@ -117,6 +118,8 @@ void read_commands(Reader& all, std::vector<CommandShare>& commands) {
     }
     reader.number("weight", share.weight, false);
     reader.integer("bytes", share.bytes, 0, 1'000'000);
+    reader.integer("vlobs", share.vlobs, 1, 1'000'000);
+    reader.integer("batch", share.batch, 1, 1'000);
     commands.push_back(share);
   }
 }
@@ -131,9 +134,46 @@ std::optional<Command> parse_command(std::string_view text) {
   return static_cast<Command>(found - names.begin());
 }
 
-bool Scenario::uses(Command command) const {
-  return std::ranges::any_of(
-      commands, [command](const CommandShare& share) { return share.command == command; });
+const CommandShare* Scenario::share_of(Command command) const {
+  const auto found = std::ranges::find(commands, command, &CommandShare::command);
+  return found == commands.end() ? nullptr : &*found;
+}
+
+std::string Scenario::label(const CommandShare& share) const {
+  const std::string command{bench::name(share.command)};
+  if (std::ranges::count(commands, share.command, &CommandShare::command) == 1) return command;
+  return command + " of " + std::to_string(share.bytes) + " bytes";
+}
+
+void Scenario::shrink() {
+  const auto limit = [](std::uint32_t& count, std::uint32_t most) {
+    count = std::min(count, most);
+  };
+  limit(population.organizations, 2);
+  limit(population.users, 2);
+  limit(population.devices, 1);
+  limit(population.realms, 1);
+  limit(population.vlobs, 5);
+  limit(connections, 8);
+  limit(subscribers, 8);
+  limit(idle, 8);
+  for (CommandShare& share : commands) {
+    limit(share.vlobs, 10);
+    limit(share.batch, 3);
+  }
+}
+
+std::expected<void, std::string> Scenario::check() const {
+  if (!uses(Command::fan_out)) return {};
+  // Devices do not hear of their own updates, and organizations not of each other's.
+  if (subscribers == 0) return Error{"subscribers: fan_out needs at least one"};
+  if (population.organizations != 1) {
+    return Error{"population.organizations: must be 1 for fan_out"};
+  }
+  if (population.users * population.devices < 2) {
+    return Error{"population.devices: fan_out needs two, one of which updates"};
+  }
+  return {};
 }
 
 std::expected<Scenario, std::string> Scenario::parse(std::string_view json) {
@@ -146,15 +186,19 @@ std::expected<Scenario, std::string> Scenario::parse(std::string_view json) {
   if (document.get(members) != simdjson::SUCCESS) return Error{"must be an object"};
   std::string failure;
   Reader reader{members, {}, failure};
-  reader.only({"name", "description", "population", "connections", "zipf", "commands"});
+  reader.only({"name", "description", "population", "connections", "subscribers", "idle", "zipf",
+               "commands"});
   Scenario scenario;
   reader.text("name", scenario.name, true);
   reader.text("description", scenario.description, false);
   reader.integer("connections", scenario.connections, 1, 1'000'000);
+  reader.integer("subscribers", scenario.subscribers, 0, 1'000'000);
+  reader.integer("idle", scenario.idle, 0, 1'000'000);
   reader.number("zipf", scenario.zipf, true);
   read_population(reader, scenario.population);
   read_commands(reader, scenario.commands);
   if (!failure.empty()) return Error{failure};
+  if (auto possible = scenario.check(); !possible) return Error{possible.error()};
   return scenario;
 }
 

@@ -27,8 +27,10 @@ enum class Command : std::uint8_t {
   user_get,
   human_find,
   message_get,
+  fan_out,       // a vlob_update, until the last subscriber has heard of it
+  reencryption,  // of a realm of the connection's own, from start to finish
 };
-inline constexpr std::size_t command_count = static_cast<std::size_t>(Command::message_get) + 1;
+inline constexpr std::size_t command_count = static_cast<std::size_t>(Command::reencryption) + 1;
 std::string_view name(Command command);
 std::optional<Command> parse_command(std::string_view text);
 
@@ -37,6 +39,9 @@ struct CommandShare {
   double weight = 1;
   /// Of the ping's text, the blob or the block; of other commands ignored.
   std::uint32_t bytes = 60;
+  /// Of a re-encryption: in the realm, and at once; of other commands ignored.
+  std::uint32_t vlobs = 100;
+  std::uint32_t batch = 100;
 };
 
 struct Scenario {
@@ -44,12 +49,24 @@ struct Scenario {
   std::string description;
   PopulationSize population;
   std::uint32_t connections = 1;
+  /// Connections beside those: of whom some listen to events, and others are only logged in.
+  std::uint32_t subscribers = 0;
+  std::uint32_t idle = 0;
   /// How connections are dealt out to organizations: the one of rank k gets a part that goes with
   /// 1 / k^zipf. 0: all get the same.
   double zipf = 0;
   std::vector<CommandShare> commands;
 
-  bool uses(Command command) const;
+  /// The first of that command; null: it is not used.
+  const CommandShare* share_of(Command command) const;
+  bool uses(Command command) const { return share_of(command) != nullptr; }
+  std::uint32_t all_connections() const { return connections + subscribers + idle; }
+  /// What results call it: with its size, where the command is there more than once.
+  std::string label(const CommandShare& share) const;
+  /// A small part of everything, only to see it run.
+  void shrink();
+  /// Whether what is asked for can be done; numbers may have been changed since it was read.
+  std::expected<void, std::string> check() const;
 
   /// The error names the place: `commands[1].weight: must be above 0`.
   static std::expected<Scenario, std::string> parse(std::string_view json);

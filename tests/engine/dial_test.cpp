@@ -2,6 +2,7 @@
 #include "engine/dial.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <chrono>
 #include <optional>
@@ -130,6 +131,28 @@ TEST_F(Dial, AHandlerIsWokenWhenItSaidSo) {
   shard.run(caller);
   EXPECT_GE(Clock::now(), caller.gives_up);
   EXPECT_GE(control.counters.get(Count::sleeps), 1u);
+}
+
+/// `localhost` is ::1 too on many machines, where nobody listens.
+TEST_F(Dial, OfANameTheAddressThatAnswers) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof name;
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&name), size), 0);
+  ASSERT_EQ(::listen(listener, 2), 0);
+  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&name), &size), 0);
+  const auto target = DialTarget::resolve("localhost", ntohs(name.sin_port));
+  ASSERT_TRUE(target) << target.error();
+  while (::close(::accept(listener, nullptr, nullptr)) == 0) {
+  }  // those that were only tried
+  const auto socket = target->dial();
+  ASSERT_TRUE(socket);
+  ASSERT_TRUE(shard.adopt(*socket));
+  pollfd arrives{.fd = listener, .events = POLLIN, .revents = 0};
+  EXPECT_EQ(::poll(&arrives, 1, 20'000), 1);
+  ::close(listener);
 }
 
 TEST_F(Dial, NamesAreResolved) {

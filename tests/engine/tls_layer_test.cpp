@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -129,6 +130,75 @@ TEST_F(TlsLayerTest, BothVersionsWithWhateverNamesAndProtocols) {
         layer_->on_closed(id, CloseReason::peer_closed);
       }
     }
+  }
+}
+
+/// Both sides are layers: one accepted the connection, the other dialled it.
+class TlsClientTest : public TlsLayerTest {
+ protected:
+  void connect(const std::string& server, const std::string& trusted) {
+    ::setenv("SSL_CERT_FILE", trusted.c_str(), 1);
+    auto context = TlsContext::for_clients_of(server);
+    ::unsetenv("SSL_CERT_FILE");
+    ASSERT_TRUE(context) << context.error();
+    client_context_ = std::move(*context);
+    client_layer_ =
+        std::make_unique<TlsLayer>(wire_, *client_context_, limits_, [this](Transport& plain) {
+          auto made = std::make_unique<Notes>(plain);
+          client_notes_ = made.get();
+          return made;
+        });
+    below_[id] = {};
+    wire_[client_id] = {};
+    layer_->on_open(id, "192.0.2.1");
+    client_layer_->adopt(client_id);
+    client_notes_->transport.output(client_id).append("hello");
+    exchange();
+  }
+  void exchange() {
+    for (int round = 0; round < 10; ++round) {
+      client_layer_->on_turn();
+      OutputBuffer to_server = std::move(wire_[client_id].output);
+      if (!to_server.empty()) layer_->on_data(id, {to_server.data(), to_server.size()});
+      layer_->on_turn();
+      OutputBuffer to_client = std::move(below_[id].output);
+      if (!to_client.empty() && !wire_[client_id].closed) {
+        client_layer_->on_data(client_id, {to_client.data(), to_client.size()});
+      }
+    }
+  }
+
+  static constexpr ConnectionId client_id{5, 1};
+  FakeTransport wire_;
+  std::unique_ptr<TlsContext> client_context_;
+  std::unique_ptr<TlsLayer> client_layer_;
+  Notes* client_notes_ = nullptr;
+};
+
+TEST_F(TlsClientTest, WhatIsAppendedAtOnceFollowsTheHandshake) {
+  connect("127.0.0.1", certificate_->certificate());
+  EXPECT_EQ(notes_->received, "hello");
+  plain_output().append("good day");
+  exchange();
+  EXPECT_EQ(client_notes_->received, "good day");
+}
+
+TEST_F(TlsClientTest, AServerThatIsNotTrustedHearsNothing) {
+  const TlsCertificate other;
+  struct Row {
+    const char* name;
+    const char* server;
+    std::string trusted;
+  };
+  for (const Row& row : {Row{"another authority", "127.0.0.1", other.certificate()},
+                         Row{"another address", "127.0.0.2", certificate_->certificate()},
+                         Row{"a name", "localhost", certificate_->certificate()}}) {
+    SCOPED_TRACE(row.name);
+    SetUp();
+    connect(row.server, row.trusted);
+    EXPECT_TRUE(wire_[client_id].closed);
+    EXPECT_EQ(notes_->received, "");
+    EXPECT_EQ(client_notes_->received, "");
   }
 }
 

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "tests/integration/integration_test.h"
+#include "tests/support/tls_certificate.h"
 
 namespace parsec::testing {
 namespace {
@@ -71,6 +72,30 @@ TEST_F(Bench, AStandstillShowsInTheLatencyOfAllThatWereMeantToGo) {
   EXPECT_NEAR(rate, 500, 25);  // but for what came a moment after the end
   EXPECT_GT(most, 500);
   EXPECT_GT(p90, 200);
+}
+
+TEST_F(Bench, OverTls) {
+  const TlsCertificate certificate{"DNS:localhost"};
+  const auto server =
+      Deployment::get().start_server({.arguments = {"--ssl-certfile=" + certificate.certificate(),
+                                                    "--ssl-keyfile=" + certificate.key()}});
+  for (const bool trusted : {true, false}) {
+    for (const char* scenario : {"ping", "handshake"}) {
+      SCOPED_TRACE(scenario);
+      auto words =
+          command(server->address(), scenario,
+                  {"--smoke", "--in-flight=4", "--warm-up=0", "--duration=0.2", "--repeats=1"});
+      words[2] = "--addr=parsec://localhost:" + std::to_string(server->address().port);
+      std::map<std::string, std::string> variables;
+      if (trusted) variables["SSL_CERT_FILE"] = certificate.certificate();
+      ChildProcess bench{words, variables};
+      EXPECT_EQ(bench.wait_exit(60s), trusted ? 0 : 1) << bench.output();
+      bench.await_end_of_output();
+      EXPECT_THAT(bench.output(),
+                  ::testing::HasSubstr(trusted ? "limited by: " : "certificate not accepted"));
+      EXPECT_THAT(bench.output(), ::testing::Not(::testing::HasSubstr("no_reply")));
+    }
+  }
 }
 
 TEST_F(Bench, HandshakesThatGotNoAnswerAreCounted) {

@@ -18,7 +18,7 @@ TEST(Scenario, ThoseOfTheSuiteAreRead) {
     EXPECT_FALSE(scenario->description.empty());
     ++count;
   }
-  EXPECT_GE(count, 9);
+  EXPECT_GE(count, 19);
 }
 
 TEST(Scenario, EveryMember) {
@@ -38,6 +38,21 @@ TEST(Scenario, EveryMember) {
   EXPECT_FALSE(scenario->uses(Command::vlob_read));
 }
 
+TEST(Scenario, ConnectionsThatOnlyStay) {
+  const auto scenario = Scenario::parse(R"({"name": "n", "subscribers": 3, "idle": 4,
+    "connections": 2, "population": {"users": 2}, "commands": [{"command": "fan_out"}]})");
+  ASSERT_TRUE(scenario) << scenario.error();
+  EXPECT_EQ(scenario->all_connections(), 9u);
+}
+
+TEST(Scenario, SizesAreNamedWhereACommandIsThereMoreThanOnce) {
+  const auto scenario = Scenario::parse(R"({"name": "n", "commands": [{"command": "ping"},
+    {"command": "block_read", "bytes": 10}, {"command": "block_read", "bytes": 20}]})");
+  ASSERT_TRUE(scenario) << scenario.error();
+  EXPECT_EQ(scenario->label(scenario->commands[0]), "ping");
+  EXPECT_EQ(scenario->label(scenario->commands[2]), "block_read of 20 bytes");
+}
+
 TEST(Scenario, WhatIsWrongIsToldWithItsPlace) {
   struct Row {
     const char* json;
@@ -45,6 +60,13 @@ TEST(Scenario, WhatIsWrongIsToldWithItsPlace) {
   };
   const Row rows[] = {
       {"[]", "must be an object"},
+      {R"({"name": "n", "commands": [{"command": "fan_out"}]})",
+       "subscribers: fan_out needs at least one"},
+      {R"({"name": "n", "subscribers": 1, "population": {"organizations": 2},
+          "commands": [{"command": "fan_out"}]})",
+       "population.organizations: must be 1 for fan_out"},
+      {R"({"name": "n", "subscribers": 1, "commands": [{"command": "fan_out"}]})",
+       "population.devices: fan_out needs two, one of which updates"},
       {R"({"name": "n"})", "commands: must be a list of at least one"},
       {R"({"commands": [{"command": "ping"}]})", "name: is missing"},
       {R"({"name": "n", "colour": 1, "commands": [{"command": "ping"}]})", "colour: is not known"},
