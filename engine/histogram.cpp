@@ -10,6 +10,31 @@
 
 namespace parsec::engine {
 
+std::optional<Histogram> Histogram::restore(std::span<const Bucket> buckets, std::uint64_t lowest,
+                                            std::uint64_t highest, double sum) {
+  Histogram restored;
+  if (buckets.empty()) {
+    return lowest == 0 && highest == 0 && sum == 0 ? std::optional{restored} : std::nullopt;
+  }
+  std::optional<std::size_t> last;
+  for (const Bucket& bucket : buckets) {
+    const std::size_t index = index_of(bucket.value);
+    if (bucket.count == 0 || (last && index <= *last)) return std::nullopt;
+    if (restored.count_ + bucket.count < restored.count_) return std::nullopt;  // overflow
+    restored.counts_[index] = bucket.count;
+    restored.count_ += bucket.count;
+    last = index;
+  }
+  if (lowest > highest || index_of(lowest) != index_of(buckets.front().value) ||
+      index_of(highest) != *last || !(sum >= 0) || !std::isfinite(sum)) {
+    return std::nullopt;
+  }
+  restored.lowest_ = lowest;
+  restored.highest_ = highest;
+  restored.sum_ = sum;
+  return restored;
+}
+
 void Histogram::record(std::uint64_t value, std::uint64_t times) {
   if (times == 0) return;
   counts_[index_of(value)] += times;

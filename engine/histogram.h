@@ -10,6 +10,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <vector>
 
 namespace parsec::engine {
@@ -22,13 +24,25 @@ class Histogram {
 
   Histogram() : counts_(bucket_count) {}
 
+  /// What for_each() tells of a bucket that is not empty: any value in it, and its count.
+  struct Bucket {
+    std::uint64_t value = 0;
+    std::uint64_t count = 0;
+  };
+  /// The histogram that told these of itself, exactly: how it comes back from a file. nullopt: none
+  /// can have told them (a bucket twice or not in order, bounds that are in no bucket).
+  static std::optional<Histogram> restore(std::span<const Bucket> buckets, std::uint64_t lowest,
+                                          std::uint64_t highest, double sum);
+
   void record(std::uint64_t value, std::uint64_t times = 1);
   void merge(const Histogram& other);
+  bool operator==(const Histogram&) const = default;
 
   std::uint64_t count() const { return count_; }
   /// Exact. 0 of an empty histogram, like everything below.
   std::uint64_t lowest() const { return count_ == 0 ? 0 : lowest_; }
   std::uint64_t highest() const { return highest_; }
+  double sum() const { return sum_; }
   double mean() const { return count_ == 0 ? 0 : sum_ / static_cast<double>(count_); }
 
   /// The smallest value that a share of at least `quantile` (0..1) of the records does not exceed,

@@ -127,5 +127,45 @@ TEST(Histogram, RecordsManyTimesAtOnce) {
   EXPECT_EQ(histogram.value_at(0.991), 1000u);
 }
 
+TEST(Histogram, ComesBackFromWhatItTold) {
+  for (const std::size_t count : {0u, 1u, 2u, 5'000u}) {
+    Histogram histogram;
+    for (const std::uint64_t value : random_values(count, count, 64)) histogram.record(value);
+    std::vector<Histogram::Bucket> buckets;
+    histogram.for_each([&](std::uint64_t low, std::uint64_t, std::uint64_t times) {
+      buckets.push_back({low, times});
+    });
+    const auto restored =
+        Histogram::restore(buckets, histogram.lowest(), histogram.highest(), histogram.sum());
+    ASSERT_TRUE(restored) << count;
+    EXPECT_EQ(*restored, histogram) << count;
+  }
+}
+
+TEST(Histogram, WhatNoneCanHaveToldIsRefused) {
+  using Buckets = std::vector<Histogram::Bucket>;
+  struct Row {
+    const char* name;
+    Buckets buckets;
+    std::uint64_t lowest, highest;
+    double sum;
+  };
+  const Row rows[] = {
+      {"bounds of nothing", {}, 1, 1, 1},
+      {"an empty bucket", {{5, 0}}, 5, 5, 0},
+      {"a bucket twice", {{5, 1}, {5, 1}}, 5, 5, 10},
+      {"not in order", {{7, 1}, {5, 1}}, 5, 7, 12},
+      {"lowest elsewhere", {{5, 1}, {7, 1}}, 4, 7, 12},
+      {"highest elsewhere", {{5, 1}, {7, 1}}, 5, 8, 12},
+      {"bounds turned round", {{1000, 2}}, 1001, 1000, 2001},
+      {"too many", {{5, UINT64_MAX}, {7, 1}}, 5, 7, 12},
+      {"a sum below zero", {{5, 1}}, 5, 5, -1},
+      {"no sum", {{5, 1}}, 5, 5, std::nan("")},
+  };
+  for (const Row& row : rows) {
+    EXPECT_FALSE(Histogram::restore(row.buckets, row.lowest, row.highest, row.sum)) << row.name;
+  }
+}
+
 }  // namespace
 }  // namespace parsec::engine

@@ -1,5 +1,6 @@
 // A server for tests of what decides on loads: requests wait in one queue for so many servers, each
-// of which takes an exponential time (M/M/c). The same seed gives the same measurement.
+// of which takes an exponential time (M/M/c); in a closed loop as many as are in flight at most.
+// The same seed gives the same measurement.
 #pragma once
 
 #include <algorithm>
@@ -35,6 +36,22 @@ class QueueingDriver : public bench::Driver {
     measured.seconds = std::chrono::duration<double>(load.duration).count();
     bench::CommandResult command;
     std::vector<double> free_at(servers_);
+    if (load.kind == bench::Load::Kind::closed) {
+      // Whoever got an answer asks again at once.
+      std::vector<double> asked(load.in_flight);
+      for (;;) {
+        const auto client = std::ranges::min_element(asked);
+        if (*client >= measured.seconds) break;
+        ++command.sent;
+        const auto server = std::ranges::min_element(free_at);
+        *server = std::max(*server, *client) + exponential(served_per_second_ / servers_);
+        command.latency.record(static_cast<std::uint64_t>((*server - *client) * 1e9));
+        if (*server < measured.seconds) ++command.replies["ok"];
+        *client = *server;
+      }
+      measured.commands.push_back(std::move(command));
+      return measured;
+    }
     for (double at = exponential(load.rate); at < measured.seconds; at += exponential(load.rate)) {
       ++command.sent;
       const auto server = std::ranges::min_element(free_at);
