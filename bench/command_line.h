@@ -8,6 +8,7 @@
 #include <expected>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -34,20 +35,65 @@ struct MeasureSettings {
   std::vector<pid_t> postgresql;
 };
 
+/// Files that are written beside the text; empty: none.
+struct Output {
+  std::string json;
+  std::string html;
+};
+
 /// `parsec-bench run`: one load.
 struct RunCommand {
   MeasureSettings setup;
+  Output output;
 };
 
 /// `parsec-bench search`: the highest rate that keeps the promise.
 struct SearchCommand {
   MeasureSettings setup;
+  Output output;
   std::chrono::microseconds p99_bound{100'000};
   double first_rate = 100;
   bool ladder = false;  // and then from 20 % to 110 % of it
 };
 
-using BenchCommand = std::variant<RunCommand, SearchCommand>;
+/// `parsec-bench scaling`: the ceiling at several numbers of connections, each with a request under
+/// way; or the highest rate that keeps a promise.
+struct ScalingCommand {
+  MeasureSettings setup;
+  Output output;
+  std::vector<double> connections;
+  std::optional<std::chrono::microseconds> p99_bound;
+};
+
+/// `parsec-bench law`: what results that differ in one number, of shards for example, say about it.
+struct LawCommand {
+  std::string parameter;
+  std::vector<std::pair<double, std::string>> results;  // the number, the file
+  Output output;
+};
+
+/// `parsec-bench report`: a result as a page.
+struct ReportCommand {
+  std::string result;
+  Output output;
+};
+
+/// `parsec-bench compare`: two results side by side.
+struct CompareCommand {
+  std::string before;
+  std::string after;
+  Output output;
+};
+
+/// `parsec-bench plan`: what a deployment needs.
+struct PlanCommand {
+  std::string deployment;
+  std::vector<std::string> results;
+  Output output;
+};
+
+using BenchCommand = std::variant<RunCommand, SearchCommand, ScalingCommand, LawCommand,
+                                  ReportCommand, CompareCommand, PlanCommand>;
 
 /// What to print instead, and the exit code.
 struct Complaint {

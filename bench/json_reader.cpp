@@ -50,11 +50,15 @@ std::optional<JsonReader> JsonReader::object(std::string_view key, Need need) {
   return JsonReader{members, path(key), *failure_};
 }
 
-simdjson::dom::array JsonReader::list(std::string_view key, Need need) {
+std::vector<simdjson::dom::element> JsonReader::list(std::string_view key, Need need) {
   const auto value = find(key, need);
+  if (!value) return {};
   simdjson::dom::array found;
-  if (value && value->get(found) != simdjson::SUCCESS) fail(key, "must be a list");
-  return found;
+  if (value->get(found) != simdjson::SUCCESS) {
+    fail(key, "must be a list");
+    return {};
+  }
+  return {found.begin(), found.end()};
 }
 
 std::string JsonReader::path(std::string_view key) const {

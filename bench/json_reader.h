@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace parsec::bench {
 
@@ -66,7 +67,8 @@ class JsonReader {
       each(reader);
     }
   }
-  simdjson::dom::array list(std::string_view key, Need need = Need::required);
+  /// Empty if there is none: an array of simdjson's that was never read must not be looked at.
+  std::vector<simdjson::dom::element> list(std::string_view key, Need need = Need::required);
   /// each(name) for every member.
   template <class Each>
   void names(Each&& each) const {

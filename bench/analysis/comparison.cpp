@@ -63,7 +63,7 @@ template <class Of>
 Figure of_command(const std::string& command, Of of) {
   return [command, of](const Measurement& measurement) -> std::optional<double> {
     const CommandResult* found = find(measurement, command);
-    if (found == nullptr || found->answered() == 0) return std::nullopt;
+    if (found == nullptr || found->completed == 0) return std::nullopt;
     return of(measurement, *found);
   };
 }
@@ -71,7 +71,7 @@ Figure of_command(const std::string& command, Of of) {
 void add_command(Comparer& comparer, const std::string& command) {
   comparer.add(command + ", answered", Unit::per_second, true,
                of_command(command, [](const Measurement& all, const CommandResult& one) {
-                 return static_cast<double>(one.answered()) / all.seconds;
+                 return static_cast<double>(one.completed) / all.seconds;
                }));
   const std::pair<const char*, double> quantiles[] = {
       {", median", 0.5}, {", 90th percentile", 0.9}, {", 99th percentile", 0.99}};
@@ -88,8 +88,8 @@ template <class Sum>
 Figure per_request(Sum sum) {
   return [sum](const Measurement& measurement) -> std::optional<double> {
     const std::optional<double> all = sum(measurement);
-    if (!all || measurement.answered() == 0) return std::nullopt;
-    return *all / static_cast<double>(measurement.answered());
+    if (!all || measurement.completed() == 0) return std::nullopt;
+    return *all / static_cast<double>(measurement.completed());
   };
 }
 

@@ -51,6 +51,21 @@ std::expected<void, std::string> complete(const RequestCost& cost, const std::st
   return {};
 }
 
+/// What the server took when the connections were opened, where there were enough to tell.
+std::optional<Costs::Connections> told_by_opening(std::span<const Result> results) {
+  const Measurement* most = nullptr;
+  for (const Result& result : results) {
+    const Measurement& last = result.typical().back();
+    if (!last.server_bytes_per_connection) continue;
+    if (most == nullptr || last.connections > most->connections) most = &last;
+  }
+  if (most == nullptr) return std::nullopt;
+  const double each = *most->server_bytes_per_connection;
+  const double all = static_cast<double>(most->server->resident_bytes);
+  return Costs::Connections{.bytes_each = each,
+                            .bytes_without = std::max(0.0, all - each * most->connections)};
+}
+
 /// A straight line through the two ends; nullopt where it does not rise.
 std::optional<Costs::Connections> connections_of(const std::map<std::uint32_t, double>& memory) {
   if (memory.size() < 2) return std::nullopt;
@@ -70,7 +85,7 @@ RequestCost cost_of(std::span<const Measurement> repeats) {
                    .database = RequestCost::Database{}};
   double seconds = 0;
   for (const Measurement& measurement : repeats) {
-    cost.answered += measurement.answered();
+    cost.answered += measurement.completed();
     seconds += measurement.seconds;
     add(cost.server_cpu_seconds, measurement.server);
     add(cost.postgresql_cpu_seconds, measurement.postgresql);
@@ -135,7 +150,8 @@ std::expected<Costs, std::string> costs_of(std::span<const Result> results) {
           std::max(costs.postgresql_bytes, measurement.postgresql->resident_bytes);
     }
   }
-  costs.connections = connections_of(memory);
+  costs.connections = told_by_opening(results);
+  if (!costs.connections) costs.connections = connections_of(memory);
   return costs;
 }
 

@@ -46,7 +46,8 @@ struct Costs {
   };
   std::map<std::string, Activity> activities;
 
-  /// Of the server's memory: from the measurements with the fewest and the most connections.
+  /// Of the server's memory: as it grew when the most connections were opened; else from the
+  /// measurements with the fewest and the most.
   struct Connections {
     double bytes_each = 0;
     double bytes_without = 0;

@@ -13,12 +13,16 @@ using Error = std::unexpected<std::string>;
 using Step = std::expected<ScalingStep, std::string>;
 
 double ok_per_second(const Measurement& measurement) {
-  std::uint64_t ok = 0;
+  double ok = 0;
   for (const CommandResult& command : measurement.commands) {
     const auto found = command.replies.find("ok");
-    if (found != command.replies.end()) ok += found->second;
+    if (found == command.replies.end()) continue;
+    // Which of the replies that came in time were so is not counted: as many as of all.
+    const double share =
+        static_cast<double>(found->second) / static_cast<double>(command.answered());
+    ok += share * static_cast<double>(command.completed);
   }
-  return static_cast<double>(ok) / measurement.seconds;
+  return ok / measurement.seconds;
 }
 
 Step measure_ceiling(Driver& driver, Load load, const ScalingOptions& options, double count) {

@@ -64,8 +64,8 @@ void draw_axes(HtmlWriter& html, const LineChart& chart) {
                {{"x", "0"},
                 {"y", "0"},
                 {"text-anchor", "middle"},
-                {"transform", fmt::format("translate(13 {:.1f}) rotate(-90)",
-                                          (top + height - bottom) / 2)}});
+                {"transform",
+                 fmt::format("translate(13 {:.1f}) rotate(-90)", (top + height - bottom) / 2)}});
 }
 
 void draw_series(HtmlWriter& html, const LineChart& chart, const ChartLine& line) {
@@ -75,8 +75,9 @@ void draw_series(HtmlWriter& html, const LineChart& chart, const ChartLine& line
                         down(chart, point.y));
   }
   if (line.connected && line.points.size() > 1) {
-    html.empty("path", {{"d", path},
-                        {"class", colour_class(line.dashed ? "line dashed" : "line", line.colour)}});
+    html.empty(
+        "path",
+        {{"d", path}, {"class", colour_class(line.dashed ? "line dashed" : "line", line.colour)}});
   }
   for (const ChartPoint& point : line.points) {
     const double x = across(chart, point.x);
@@ -99,7 +100,8 @@ void draw_legend(HtmlWriter& html, const LineChart& chart) {
   for (const ChartLine& line : chart.lines) {
     if (line.name.empty()) continue;
     html.open("span");
-    html.element("i", "", {{"class", colour_class(line.dashed ? "key dashed" : "key", line.colour)}});
+    html.element("i", "",
+                 {{"class", colour_class(line.dashed ? "key dashed" : "key", line.colour)}});
     html.text(line.name);
     html.close();
   }

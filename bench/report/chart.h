@@ -67,7 +67,8 @@ struct Bar {
 };
 void draw(HtmlWriter& html, const std::vector<Bar>& bars);
 
-/// Round numbers, rising: about `wanted` from 0 to at least `most`; the last is the end of the axis.
+/// Round numbers, rising: about `wanted` from 0 to at least `most`; the last is the end of the
+/// axis.
 std::vector<double> linear_ticks(double most, std::size_t wanted = 5);
 /// The first is at most `least`, the last at least `most`.
 std::vector<double> log_ticks(double least, double most);

@@ -53,7 +53,8 @@ auto one_of(JsonReader& from, std::string_view key, const Names& names) {
 void read_load(JsonReader& from, Load& load) {
   auto reader = from.object("load");
   if (!reader) return;
-  reader->only({"kind", "pattern", "rate", "in_flight", "warm_up_ms", "duration_ms", "seed"});
+  reader->only(
+      {"kind", "pattern", "rate", "in_flight", "warm_up_ms", "duration_ms", "patience_ms", "seed"});
   using Kinds = std::array<std::pair<std::string_view, Load::Kind>, 2>;
   load.kind =
       one_of(*reader, "kind", Kinds{{{"open", Load::Kind::open}, {"closed", Load::Kind::closed}}});
@@ -63,16 +64,19 @@ void read_load(JsonReader& from, Load& load) {
       Patterns{{{"poisson", ArrivalPattern::poisson}, {"constant", ArrivalPattern::constant}}});
   reader->number("rate", load.rate, not_negative);
   reader->whole("in_flight", load.in_flight);
-  std::uint32_t warm_up = 0, duration = 0;
+  std::uint32_t warm_up = 0, duration = 0, patience = 0;
   reader->whole("warm_up_ms", warm_up);
   reader->whole("duration_ms", duration);
   load.warm_up = std::chrono::milliseconds{warm_up};
   load.duration = std::chrono::milliseconds{duration};
+  reader->whole("patience_ms", patience);
+  load.patience = std::chrono::milliseconds{patience};
   reader->whole("seed", load.seed);
 }
 
 void read(JsonReader& from, CommandResult& command) {
-  from.only({"command", "sent", "replies", "latency", "service", "sent_bytes", "received_bytes"});
+  from.only({"command", "sent", "replies", "completed", "latency", "service", "sent_bytes",
+             "received_bytes"});
   from.text("command", command.command);
   from.whole("sent", command.sent);
   if (auto replies = from.object("replies")) {
@@ -80,6 +84,7 @@ void read(JsonReader& from, CommandResult& command) {
       replies->whole(status, command.replies[std::string{status}]);
     });
   }
+  from.whole("completed", command.completed);
   read(from, "latency", command.latency);
   read(from, "service", command.service);
   from.whole("sent_bytes", command.sent_bytes);
@@ -109,7 +114,7 @@ DatabaseUsage read_database(JsonReader& reader) {
 
 void read(JsonReader& from, Measurement& measurement) {
   from.only({"load", "seconds", "connections", "commands", "generator_delay", "generator", "server",
-             "postgresql", "database", "host_busy", "bottleneck"});
+             "postgresql", "database", "server_bytes_per_connection", "host_busy", "bottleneck"});
   read_load(from, measurement.load);
   from.number("seconds", measurement.seconds, positive);
   from.whole("connections", measurement.connections);
@@ -123,6 +128,10 @@ void read(JsonReader& from, Measurement& measurement) {
   }
   if (auto reader = from.object("database", Need::optional)) {
     measurement.database = read_database(*reader);
+  }
+  if (double each = 0; from.has("server_bytes_per_connection")) {
+    from.number("server_bytes_per_connection", each, not_negative);
+    measurement.server_bytes_per_connection = each;
   }
   from.number("host_busy", measurement.host_busy, not_negative);
   std::array<std::pair<std::string_view, Bottleneck>, 5> names;

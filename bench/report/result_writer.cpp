@@ -43,6 +43,7 @@ void write(JsonWriter& json, const Load& load) {
   json.member("in_flight", load.in_flight);
   json.member("warm_up_ms", static_cast<std::uint64_t>(load.warm_up.count()));
   json.member("duration_ms", static_cast<std::uint64_t>(load.duration.count()));
+  json.member("patience_ms", static_cast<std::uint64_t>(load.patience.count()));
   json.member("seed", load.seed);
   json.end_object();
 }
@@ -52,6 +53,7 @@ void write(JsonWriter& json, const CommandResult& command) {
   json.member("command", command.command);
   json.member("sent", command.sent);
   write_map(json, "replies", command.replies);
+  json.member("completed", command.completed);
   write(json, "latency", command.latency);
   write(json, "service", command.service);
   json.member("sent_bytes", command.sent_bytes);
@@ -94,6 +96,9 @@ void write(JsonWriter& json, const Measurement& measurement) {
   if (measurement.server) write(json, "server", *measurement.server);
   if (measurement.postgresql) write(json, "postgresql", *measurement.postgresql);
   if (measurement.database) write(json, *measurement.database);
+  if (measurement.server_bytes_per_connection) {
+    json.member("server_bytes_per_connection", *measurement.server_bytes_per_connection);
+  }
   json.member("host_busy", measurement.host_busy);
   json.member("bottleneck", name(measurement.bottleneck));
   json.end_object();
@@ -176,6 +181,8 @@ void write(JsonWriter& json, const Scenario& scenario) {
   json.member("vlobs", scenario.population.vlobs);
   json.end_object();
   json.member("connections", scenario.connections);
+  json.member("subscribers", scenario.subscribers);
+  json.member("idle", scenario.idle);
   json.member("zipf", scenario.zipf);
   json.key("commands");
   json.begin_list();
@@ -184,6 +191,8 @@ void write(JsonWriter& json, const Scenario& scenario) {
     json.member("command", name(share.command));
     json.member("weight", share.weight);
     json.member("bytes", share.bytes);
+    json.member("vlobs", share.vlobs);
+    json.member("batch", share.batch);
     json.end_object();
   }
   json.end_list();

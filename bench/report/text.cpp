@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bench/repeats.h"
+#include "bench/report/units.h"
 
 namespace parsec::bench {
 
@@ -121,6 +122,46 @@ std::string describe(const Saturation& found, std::chrono::nanoseconds p99_bound
     text +=
         "At more the generator was at its limit, not the server: give it more --threads, or a "
         "machine of its own.\n";
+  }
+  return text;
+}
+
+std::string describe(const ScalingStep& step) {
+  const Repeats capacity = step.capacity();
+  return fmt::format("{:>9}  {:>9.0f}/s ±{:>3.0f}%{}\n", step.count, capacity.median,
+                     50 * capacity.spread(),
+                     step.generator_was_the_limit() ? ", generator at its limit" : "");
+}
+
+std::string describe(const ScalingSeries& series) {
+  const auto law = series.law();
+  if (!law) return "No law: " + law.error() + "\n";
+  std::string text = fmt::format(
+      "Universal Scalability Law over {}: {:.0f}/s alone, sigma {:.4f}, kappa {:.6f}, R2 {:.3f}\n",
+      series.parameter, law->lambda, law->sigma, law->kappa, law->r_squared);
+  const double twice = 2 * law->highest_measured;
+  if (const auto expected = law->predict(twice)) {
+    text +=
+        fmt::format("with {:.0f} it expects {:.0f}/s; beyond it says nothing\n", twice, *expected);
+  }
+  return text;
+}
+
+std::string describe(const Comparison& comparison) {
+  std::string text;
+  for (const std::string& warning : comparison.warnings) text += "Careful: " + warning + "\n";
+  text += fmt::format("{:<40} {:>14} {:>14} {:>8}  {:<17}\n", "figure", "before", "after", "ratio",
+                      "from to");
+  for (const Difference& difference : comparison.differences) {
+    const bool compared = difference.before.lowest > 0;
+    text += fmt::format("{:<40} {:>14} {:>14} {:>8}  {:<17} {}\n", difference.what,
+                        written(difference.before.median, difference.unit),
+                        written(difference.after.median, difference.unit),
+                        compared ? fmt::format("{:.2f}", difference.ratio()) : "-",
+                        compared ? fmt::format("{:.2f} to {:.2f}", difference.least_ratio(),
+                                               difference.most_ratio())
+                                 : "-",
+                        name(difference.verdict));
   }
   return text;
 }

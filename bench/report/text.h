@@ -4,7 +4,9 @@
 #include <span>
 #include <string>
 
+#include "bench/analysis/comparison.h"
 #include "bench/analysis/saturation.h"
+#include "bench/analysis/scaling.h"
 #include "bench/driver.h"
 
 namespace parsec::bench {
@@ -15,6 +17,11 @@ std::string describe(std::span<const Measurement> repeats);
 
 /// A line for a rate that was tried.
 std::string describe(const Rung& rung, std::chrono::nanoseconds p99_bound);
+/// A line for a count that was tried; and what all of them say together.
+std::string describe(const ScalingStep& step);
+std::string describe(const ScalingSeries& series);
+/// A line for each figure, and what makes them hard to compare.
+std::string describe(const Comparison& comparison);
 /// What was found, in a sentence.
 std::string describe(const Saturation& found, std::chrono::nanoseconds p99_bound);
 

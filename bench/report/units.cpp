@@ -62,4 +62,18 @@ std::string duration(double nanoseconds) {
 
 std::string percent(double share) { return fmt::format("{:.0f} %", 100 * share); }
 
+std::string written(double value, Unit unit) {
+  switch (unit) {
+    case Unit::per_second:
+      return quantity(value) + "/s";
+    case Unit::nanoseconds:
+      return duration(value);
+    case Unit::bytes:
+      return bytes(value);
+    case Unit::plain:
+      return quantity(value);
+  }
+  return quantity(value);
+}
+
 }  // namespace parsec::bench

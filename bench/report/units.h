@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "bench/analysis/comparison.h"
+
 namespace parsec::bench {
 
 /// Three digits that count, thousands apart: 12,300; 4.56; 0.0789.
@@ -16,5 +18,8 @@ std::string bytes(double value);
 std::string duration(double nanoseconds);
 /// A share as percent without a fraction: 45 %.
 std::string percent(double share);
+
+/// A figure of a comparison.
+std::string written(double value, Unit unit);
 
 }  // namespace parsec::bench

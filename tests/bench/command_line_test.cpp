@@ -22,7 +22,12 @@ Words run_with(Words more) {
 MeasureSettings setup_of(const std::vector<std::string>& words) {
   const auto command = parse_command_line(words);
   if (!command) throw std::runtime_error(command.error().text);
-  return std::visit([](const auto& each) { return each.setup; }, *command);
+  return std::visit(
+      [](const auto& each) -> MeasureSettings {
+        if constexpr (requires { each.setup; }) return each.setup;
+        throw std::runtime_error("it measures nothing");
+      },
+      *command);
 }
 
 TEST(BenchCommandLine, ClosedLoopByDefault) {
@@ -86,6 +91,54 @@ TEST(BenchCommandLine, WhatIsWrongIsNamed) {
     EXPECT_THAT(run.error().text, HasSubstr(row.text));
   }
   EXPECT_EQ(parse_command_line({"--help"}).error().exit_code, 0);
+}
+
+TEST(BenchCommandLine, Scaling) {
+  Words words = run_with({"--connections=1,2,8", "--html=page.html"});
+  words[0] = "scaling";
+  const auto ceiling = parse_command_line(words);
+  ASSERT_TRUE(ceiling) << ceiling.error().text;
+  const auto& scaling = std::get<ScalingCommand>(*ceiling);
+  EXPECT_EQ(scaling.connections, (std::vector<double>{1, 2, 8}));
+  EXPECT_EQ(scaling.output.html, "page.html");
+  EXPECT_EQ(scaling.p99_bound, std::nullopt);
+  EXPECT_EQ(scaling.setup.load.kind, Load::Kind::closed);
+  words.push_back("--p99=20");
+  const auto promise = parse_command_line(words);
+  ASSERT_TRUE(promise) << promise.error().text;
+  EXPECT_EQ(std::get<ScalingCommand>(*promise).p99_bound, 20ms);
+  EXPECT_EQ(std::get<ScalingCommand>(*promise).setup.load.kind, Load::Kind::open);
+}
+
+TEST(BenchCommandLine, WhatReadsResults) {
+  const auto law = parse_command_line({"law", "shards", "1=a.json", "2=b=c.json"});
+  ASSERT_TRUE(law) << law.error().text;
+  EXPECT_EQ(std::get<LawCommand>(*law).parameter, "shards");
+  EXPECT_EQ(std::get<LawCommand>(*law).results,
+            (std::vector<std::pair<double, std::string>>{{1, "a.json"}, {2, "b=c.json"}}));
+  const auto report = parse_command_line({"report", "a.json", "--html=a.html"});
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(std::get<ReportCommand>(*report).result, "a.json");
+  const auto compare = parse_command_line({"compare", "a.json", "b.json"});
+  ASSERT_TRUE(compare) << compare.error().text;
+  EXPECT_EQ(std::get<CompareCommand>(*compare).after, "b.json");
+  const auto plan = parse_command_line({"plan", "d.json", "a.json", "b.json", "--json=p.json"});
+  ASSERT_TRUE(plan) << plan.error().text;
+  EXPECT_EQ(std::get<PlanCommand>(*plan).results, (Words{"a.json", "b.json"}));
+  EXPECT_EQ(std::get<PlanCommand>(*plan).output.json, "p.json");
+}
+
+TEST(BenchCommandLine, WhatCannotBeRead) {
+  for (const Words& words :
+       {Words{"law", "shards", "a.json"}, Words{"law", "shards", "0=a.json"},
+        Words{"law", "shards", "1x=a.json"}, Words{"law", "shards", "1="}, Words{"law", "shards"},
+        Words{"report", "a.json"}, Words{"compare", "a.json"}, Words{"plan", "d.json"}}) {
+    SCOPED_TRACE(::testing::PrintToString(words));
+    const auto command = parse_command_line(words);
+    ASSERT_FALSE(command);
+    EXPECT_EQ(command.error().exit_code, 2);
+    EXPECT_FALSE(command.error().text.empty());
+  }
 }
 
 }  // namespace

@@ -3,9 +3,11 @@
 #include <signal.h>
 
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "tests/integration/integration_test.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/support/tls_certificate.h"
 
 namespace parsec::testing {
@@ -22,6 +24,10 @@ class Bench : public IntegrationTest {
         "--scenario=" PARSEC_SOURCE_DIR "/bench/scenarios/" + scenario + ".json"};
     words.insert(words.end(), more.begin(), more.end());
     return words;
+  }
+  static std::string text_of(const std::string& file) {
+    std::ifstream in(file);
+    return {std::istreambuf_iterator<char>(in), {}};
   }
 };
 
@@ -53,7 +59,7 @@ TEST_F(Bench, AStandstillShowsInTheLatencyOfAllThatWereMeantToGo) {
                              {"--smoke", "--rate=500", "--constant", "--warm-up=0",
                               "--duration=1.5", "--repeats=1"}),
                      {}};
-  ASSERT_TRUE(bench.await_output("measuring 1 of 1")) << bench.output();
+  ASSERT_TRUE(bench.await_output("measurement 1 of 1")) << bench.output();
   server->process().signal(SIGSTOP);
   std::this_thread::sleep_for(600ms);  // what is measured
   server->process().signal(SIGCONT);
@@ -104,7 +110,7 @@ TEST_F(Bench, HandshakesThatGotNoAnswerAreCounted) {
                              {"--smoke", "--rate=200", "--constant", "--warm-up=0", "--duration=2",
                               "--patience=0.5", "--repeats=1"}),
                      {}};
-  ASSERT_TRUE(bench.await_output("measuring 1 of 1")) << bench.output();
+  ASSERT_TRUE(bench.await_output("measurement 1 of 1")) << bench.output();
   server->process().signal(SIGSTOP);  // and it stays so
   ASSERT_EQ(bench.wait_exit(), 0) << bench.output();
   server->process().signal(SIGCONT);
@@ -142,6 +148,58 @@ TEST_F(Bench, TheHighestRateIsLookedFor) {
   bench.await_end_of_output();
   EXPECT_THAT(bench.output(), ::testing::HasSubstr("within 200 ms."));
   EXPECT_THAT(bench.output(), ::testing::HasSubstr("  broken"));
+}
+
+/// From measurements to pages and plans, through the files.
+TEST_F(Bench, ResultsAreKeptComparedAndPlannedWith) {
+  const TemporaryDirectory directory;
+  const auto file = [&](const std::string& name) { return (directory.path() / name).string(); };
+  const auto execute = [](std::vector<std::string> words, int code = 0) {
+    ChildProcess bench{words, {}};
+    EXPECT_EQ(bench.wait_exit(60s), code) << words[1] << ": " << bench.output();
+    bench.await_end_of_output();
+    return bench.output();
+  };
+  const std::vector<std::string> quick{"--smoke", "--warm-up=0", "--duration=0.05", "--repeats=1",
+                                       "--db=" + Deployment::get().database_url()};
+  const auto measure = [&](const char* subcommand, const char* scenario,
+                           std::vector<std::string> more) {
+    auto words = command(here(), scenario, quick);
+    words[1] = subcommand;
+    words.insert(words.end(), more.begin(), more.end());
+    return execute(words);
+  };
+  measure("run", "vlob_read", {"--json=" + file("a.json"), "--html=" + file("a.html")});
+  measure("run", "vlob_update", {"--in-flight=4", "--json=" + file("b.json")});
+  EXPECT_THAT(measure("search", "vlob_read",
+                      {"--first-rate=400000", "--p99=200", "--json=" + file("search.json")}),
+              ::testing::HasSubstr("  broken"));
+  EXPECT_THAT(
+      measure("scaling", "vlob_read", {"--connections=1,2,4", "--html=" + file("scaling.html")}),
+      ::testing::HasSubstr("Universal Scalability Law over connections"));
+  for (const char* page : {"a.html", "scaling.html"}) {
+    EXPECT_THAT(text_of(file(page)), ::testing::HasSubstr("</html>"));
+  }
+  const std::string json = text_of(file("a.json"));
+  EXPECT_THAT(json, ::testing::HasSubstr("\"synchronous_commit\""));
+  EXPECT_THAT(json, ::testing::Not(::testing::HasSubstr(token)));
+
+  EXPECT_THAT(execute({PARSEC_BENCH_PROGRAM, "compare", file("a.json"), file("b.json"),
+                       "--html=" + file("both.html")}),
+              ::testing::HasSubstr("Careful: The scenarios differ."));
+  EXPECT_THAT(text_of(file("both.html")), ::testing::HasSubstr("Figure by figure"));
+  execute({PARSEC_BENCH_PROGRAM, "report", file("search.json"), "--html=" + file("search.html")});
+  EXPECT_THAT(text_of(file("search.html")), ::testing::HasSubstr("Rates that were tried"));
+  EXPECT_THAT(execute({PARSEC_BENCH_PROGRAM, "law", "shards", "1=" + file("a.json"),
+                       "2=" + file("b.json")}),
+              ::testing::HasSubstr("No law: "));
+  EXPECT_THAT(
+      execute({PARSEC_BENCH_PROGRAM, "plan", PARSEC_SOURCE_DIR "/bench/deployments/commands.json",
+               file("a.json"), file("b.json"), "--json=" + file("plan.json")}),
+      ::testing::HasSubstr("A thousand small organizations"));
+  EXPECT_THAT(text_of(file("plan.json")), ::testing::HasSubstr("\"parsec-bench-plan\""));
+  EXPECT_THAT(execute({PARSEC_BENCH_PROGRAM, "report", file("plan.json"), "--html=/dev/null"}, 1),
+              ::testing::HasSubstr("format: must be parsec-bench-result"));
 }
 
 TEST_F(Bench, WhatIsWrongIsTold) {

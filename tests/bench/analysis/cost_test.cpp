@@ -13,6 +13,7 @@ Measurement measured(std::string command, std::uint32_t connections, std::uint64
   CommandResult one;
   one.command = std::move(command);
   one.replies = {{"ok", 1000}};
+  one.completed = 1000;
   one.sent_bytes = 200'000;
   one.received_bytes = 50'000;
   measurement.commands.push_back(std::move(one));
@@ -105,6 +106,16 @@ TEST(Cost, WhatIsMissingIsTold) {
   EXPECT_TRUE(costs_of({&one, 1}).error().contains("has no answers"));
   const Result twice[] = {result_of(Command::ping, 10, 0), result_of(Command::ping, 20, 0)};
   EXPECT_EQ(costs_of(twice).error(), "Two results measure ping: give one of them");
+}
+
+TEST(Cost, OfAConnectionAsItWasOpened) {
+  std::vector<Result> results{result_of(Command::ping, 10, 5'000'000),
+                              result_of(Command::vlob_read, 1000, 9'000'000)};
+  for (Measurement& measurement : results[1].run) measurement.server_bytes_per_connection = 2000;
+  const auto costs = costs_of(results);
+  ASSERT_TRUE(costs) << costs.error();
+  EXPECT_DOUBLE_EQ(costs->connections->bytes_each, 2000);
+  EXPECT_DOUBLE_EQ(costs->connections->bytes_without, 7'000'000);
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ TEST(Scaling, MoreConnectionsFillOneServerNoFurther) {
   EXPECT_NEAR(series->steps[2].capacity().median, 400, 24);
   EXPECT_NEAR(series->steps[4].capacity().median, 400, 24);
   ASSERT_TRUE(series->law());
-  EXPECT_GT(series->law()->sigma, 0.01);
+  EXPECT_LT(series->law()->capacity_at(32), 800);
 }
 
 TEST(Scaling, WithAPromiseTheHighestRateThatKeepsItCounts) {
@@ -71,8 +71,8 @@ TEST(Scaling, WithAPromiseTheHighestRateThatKeepsItCounts) {
   ASSERT_TRUE(series) << series.error();
   for (const ScalingStep& step : series->steps) {
     // M/M/1: ln(100) / (served - rate) = 0.1 s is at 46 below what is served; more servers share a
-    // queue, and come nearer.
-    EXPECT_GT(step.capacity().median, 100 * step.count - 50);
+    // queue, and come nearer. Less what was asked for and came after the end.
+    EXPECT_GT(step.capacity().median, 100 * step.count - 60);
     EXPECT_LT(step.capacity().median, 100 * step.count);
     EXPECT_EQ(step.repeats.front().load.kind, Load::Kind::open);
   }

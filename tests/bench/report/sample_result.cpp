@@ -36,13 +36,15 @@ class SampleDriver : public Driver {
     updates.service = updates.latency;
     updates.sent = updates.latency.count();
     updates.replies = {{"ok", updates.sent}};
+    updates.completed = updates.sent;
     updates.sent_bytes = 1100 * updates.sent;
     updates.received_bytes = 40 * updates.sent;
     reads.sent_bytes = 120 * reads.sent;
     reads.received_bytes = 1000 * reads.sent;
     all.commands = {std::move(reads), std::move(updates)};
+    all.server_bytes_per_connection = 2048;
     all.generator_delay.record(20'000, all.answered());
-    const double rate = all.answered_per_second();
+    const double rate = all.completed_per_second();
     const double busy = std::min(1.0, rate / per_second_ / 1.34);
     all.generator = {.cpu_seconds = 0.2 * busy * all.seconds,
                      .resident_bytes = 40 << 20,
@@ -79,6 +81,7 @@ Scenario scenario() {
   made.description = "Files are saved & read by <many> organizations.";
   made.population = {.organizations = 50, .users = 10, .devices = 2, .realms = 3, .vlobs = 20};
   made.connections = 500;
+  made.idle = 1000;
   made.zipf = 0.8;
   made.commands = {{Command::vlob_read, 3, 60}, {Command::vlob_update, 1, 1000}};
   return made;

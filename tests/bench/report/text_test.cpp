@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/bench/report/sample_result.h"
+
 namespace parsec::bench {
 namespace {
 
@@ -49,6 +51,24 @@ TEST(Text, OfASearch) {
   EXPECT_THAT(describe(found, 5ms), HasSubstr("--threads"));
   found.rate = 0;
   EXPECT_EQ(describe(found, 2500us), "No rate keeps 99 % of the answers within 2.5 ms.\n");
+}
+
+TEST(ReportText, ASeriesAndItsLaw) {
+  const auto result = testing::sample_result(1);
+  EXPECT_THAT(describe(result.scaling->steps.front()), HasSubstr("/s ±"));
+  EXPECT_THAT(describe(*result.scaling), HasSubstr("Universal Scalability Law over shards: "));
+  EXPECT_THAT(describe(*result.scaling), HasSubstr("with 16 it expects "));
+  ScalingSeries one{.parameter = "shards", .steps = {result.scaling->steps.front()}};
+  EXPECT_THAT(describe(one), HasSubstr("No law: "));
+}
+
+TEST(ReportText, AComparison) {
+  auto before = testing::sample_result(1);
+  before.environment.cores = 64;
+  const std::string text = describe(compare(before, testing::sample_result(2)));
+  EXPECT_THAT(text, HasSubstr("Careful: The processors differ."));
+  EXPECT_THAT(text, HasSubstr("highest rate that keeps the promise"));
+  EXPECT_THAT(text, HasSubstr(" better\n"));
 }
 
 }  // namespace

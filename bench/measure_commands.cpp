@@ -1,0 +1,182 @@
+#include "bench/measure_commands.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <expected>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <utility>
+
+#include "bench/analysis/progress.h"
+#include "bench/analysis/scaling.h"
+#include "bench/load/load_driver.h"
+#include "bench/load/populate.h"
+#include "bench/report/environment.h"
+#include "bench/report/text.h"
+#include "bench/report_commands.h"
+
+namespace parsec::bench {
+
+namespace {
+
+using Error = std::unexpected<std::string>;
+
+std::string new_name() {
+  std::random_device random;
+  return fmt::format("bench{:08x}", random());
+}
+
+void show_population(std::uint64_t done, std::uint64_t all) {
+  const std::uint64_t before = (done - 1) * 20 / all, now = done * 20 / all;
+  if (before != now) fmt::print(stderr, "population: {} %\n", now * 5);
+}
+
+/// What is there before connections are opened.
+struct Prepared {
+  protocol::BackendAddress address;
+  Population population;
+  Scenario scenario;
+};
+
+/// Reads the scenario, and makes its population on the server.
+std::expected<Prepared, std::string> prepare(const MeasureSettings& setup) {
+  const auto address = protocol::BackendAddress::parse(setup.address);
+  if (!address) return Error{address.error()};
+  auto scenario = Scenario::load(setup.scenario);
+  if (!scenario) return Error{scenario.error()};
+  if (setup.smoke) scenario->shrink();
+  if (setup.connections > 0) scenario->connections = setup.connections;
+  if (setup.subscribers) scenario->subscribers = *setup.subscribers;
+  if (setup.idle) scenario->idle = *setup.idle;
+  if (auto possible = scenario->check(); !possible) return Error{possible.error()};
+  Population population{setup.population_name.empty() ? new_name() : setup.population_name,
+                        scenario->population};
+  const auto populated = populate(
+      *address, population, {.administration_token = setup.administration_token}, show_population);
+  if (!populated) return Error{populated.error()};
+  return Prepared{*address, std::move(population), std::move(*scenario)};
+}
+
+std::expected<std::unique_ptr<LoadDriver>, std::string> connect(const Prepared& prepared,
+                                                                const MeasureSettings& setup) {
+  return LoadDriver::connect({.address = prepared.address,
+                              .population = prepared.population,
+                              .scenario = prepared.scenario,
+                              .threads = setup.threads,
+                              .pin = setup.pin,
+                              .server = setup.server,
+                              .postgresql = setup.postgresql,
+                              .database_url = setup.database_url});
+}
+
+Result new_result(const Prepared& prepared, const MeasureSettings& setup,
+                  std::span<const std::string> arguments) {
+  Result result;
+  result.environment = describe_machine();
+  result.environment.command_line = "parsec-bench " + without_secrets(arguments);
+  if (std::string version = server_version(prepared.address); !version.empty()) {
+    result.environment.versions["server"] = std::move(version);
+  }
+  if (!setup.database_url.empty()) {
+    result.environment.postgresql_settings = postgresql_settings(setup.database_url);
+  }
+  result.scenario = prepared.scenario;
+  return result;
+}
+
+/// Lines of text between those of the progress.
+void say(Progress& progress, const std::string& text) {
+  progress.clear();
+  fmt::print("{}", text);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int execute(const RunCommand& command, std::span<const std::string> arguments) {
+  const auto prepared = prepare(command.setup);
+  if (!prepared) return fail(prepared.error());
+  auto driver = connect(*prepared, command.setup);
+  if (!driver) return fail(driver.error());
+  Result result = new_result(*prepared, command.setup, arguments);
+  Progress progress{std::cerr, progress_to_stderr()};
+  progress.expect(command.setup.repeats);
+  ProgressDriver told{**driver, progress};
+  for (std::uint32_t i = 0; i < command.setup.repeats; ++i) {
+    Load load = command.setup.load;
+    load.seed = i + 1;
+    auto measured = told.measure(load);
+    if (!measured) return fail(measured.error());
+    result.run.push_back(std::move(*measured));
+  }
+  say(progress, prepared->scenario.name + "\n" + describe(result.run));
+  return write_files(command.output, result);
+}
+
+int execute(const SearchCommand& command, std::span<const std::string> arguments) {
+  const auto prepared = prepare(command.setup);
+  if (!prepared) return fail(prepared.error());
+  auto driver = connect(*prepared, command.setup);
+  if (!driver) return fail(driver.error());
+  Result result = new_result(*prepared, command.setup, arguments);
+  Progress progress{std::cerr, progress_to_stderr()};
+  ProgressDriver told{**driver, progress};
+  const SaturationOptions options{.p99_bound = command.p99_bound,
+                                  .first_rate = command.first_rate,
+                                  .repeats = command.setup.repeats,
+                                  .load = command.setup.load};
+  const OnRung tell = [&](const Rung& rung) { say(progress, describe(rung, options.p99_bound)); };
+  say(progress, prepared->scenario.name + "\n");
+  auto found = find_saturation(told, options, tell);
+  if (!found) return fail(found.error());
+  say(progress, describe(*found, options.p99_bound));
+  result.search = Search{options.p99_bound, options.precision, std::move(*found)};
+  if (command.ladder && result.search->found.rate > 0) {
+    say(progress, "\nfrom 20 % to 110 % of it:\n");
+    constexpr std::uint32_t rungs = 10;
+    progress.expect(rungs * options.repeats);
+    auto climbed = climb(told, result.search->found.rate, options, tell);
+    if (!climbed) return fail(climbed.error());
+    result.ladder = std::move(*climbed);
+  }
+  return write_files(command.output, result);
+}
+
+int execute(const ScalingCommand& command, std::span<const std::string> arguments) {
+  auto prepared = prepare(command.setup);
+  if (!prepared) return fail(prepared.error());
+  Result result = new_result(*prepared, command.setup, arguments);
+  Progress progress{std::cerr, progress_to_stderr()};
+  ScalingOptions options{.parameter = "connections",
+                         .counts = command.connections,
+                         .repeats = command.setup.repeats,
+                         .promise = {}};
+  if (command.p99_bound)
+    options.promise = SaturationOptions{.p99_bound = *command.p99_bound, .load = {}};
+  if (!command.p99_bound) {
+    progress.expect(static_cast<std::uint32_t>(options.counts.size()) * options.repeats);
+  }
+  std::unique_ptr<LoadDriver> driver;
+  const SetUp set_up = [&](double count) -> std::expected<ScalingSetup, std::string> {
+    driver.reset();  // its connections end before the next ones are opened
+    prepared->scenario.connections = static_cast<std::uint32_t>(count);
+    auto connected = connect(*prepared, command.setup);
+    if (!connected) return Error{connected.error()};
+    driver = std::move(*connected);
+    Load load = command.setup.load;
+    load.in_flight = prepared->scenario.connections;
+    return ScalingSetup{std::make_unique<ProgressDriver>(*driver, progress), load};
+  };
+  say(progress, prepared->scenario.name + "\n");
+  auto series = measure_scaling(options, set_up,
+                                [&](const ScalingStep& step) { say(progress, describe(step)); });
+  if (!series) return fail(series.error());
+  say(progress, describe(*series));
+  result.scaling = std::move(*series);
+  return write_files(command.output, result);
+}
+
+}  // namespace parsec::bench
