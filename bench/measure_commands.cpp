@@ -76,7 +76,7 @@ Result new_result(const Prepared& prepared, const MeasureSettings& setup,
                   std::span<const std::string> arguments) {
   Result result;
   result.environment = describe_machine();
-  result.environment.command_line = "parsec-bench " + without_secrets(arguments);
+  result.environment.command_line = without_secrets(arguments);
   if (std::string version = server_version(prepared.address); !version.empty()) {
     result.environment.versions["server"] = std::move(version);
   }

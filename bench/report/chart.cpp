@@ -12,7 +12,7 @@ namespace {
 // In units of the drawing, which is scaled to the width of its place; small enough that its text
 // can be read on a phone.
 constexpr double width = 480, height = 300;
-constexpr double left = 66, right = 14, top = 14, bottom = 50;
+constexpr double left = 84, right = 28, top = 14, bottom = 50;
 constexpr double line_height = 16;
 
 std::string number(double value) { return fmt::format("{:.1f}", value); }

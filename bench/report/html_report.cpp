@@ -208,6 +208,18 @@ std::vector<const Rung*> rungs_of(const Result& result) {
   return rungs;
 }
 
+/// Each rate once: those of the ladder, and of the search what lies beyond.
+std::vector<const Rung*> rungs_to_draw(const Result& result) {
+  std::vector<const Rung*> rungs;
+  for (const Rung& rung : result.ladder) rungs.push_back(&rung);
+  if (!result.search) return rungs;
+  const double highest = result.ladder.empty() ? 0 : result.ladder.back().rate;
+  for (const Rung& rung : result.search->found.rungs) {
+    if (rung.rate > highest) rungs.push_back(&rung);
+  }
+  return rungs;
+}
+
 void draw_rungs(HtmlWriter& html, const Result& result) {
   std::vector<std::vector<Cell>> rows;
   for (const Rung* rung : rungs_of(result)) {
@@ -259,7 +271,7 @@ std::string html_report(const Result& result) {
     draw_tiles(html, result, typical);
     draw_heading(html, "In pictures");
     open(html, "div", "charts");
-    draw_latency_over_rate(html, rungs_of(result),
+    draw_latency_over_rate(html, rungs_to_draw(result),
                            result.search ? std::optional{result.search->p99_bound} : std::nullopt);
     draw_distribution(html, typical);
     if (result.scaling) draw_scaling(html, *result.scaling);

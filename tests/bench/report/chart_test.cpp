@@ -44,7 +44,7 @@ TEST(Chart, IsDrawnWithinItsPlace) {
   HtmlWriter html;
   draw(html, chart);
   const std::string svg = html.take();
-  EXPECT_THAT(svg, HasSubstr("d=\"M66.0 250.0 L466.0 14.0\""));
+  EXPECT_THAT(svg, HasSubstr("d=\"M84.0 250.0 L452.0 14.0\""));
   EXPECT_THAT(svg, HasSubstr("<title>here</title>"));
   EXPECT_THAT(svg, HasSubstr("y1=\"14.0\""));  // what is beyond stays at the edge
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
