@@ -85,7 +85,7 @@ Queue<Job>* Lane::next_queue() {
   return writes_.empty() ? nullptr : &writes_;
 }
 
-void Lane::take_segment(Queue<Job>& queue) {
+void Lane::take_segment(Queue<Job>& queue, std::size_t most) {
   assert(segment_.empty());
   std::size_t bytes = 0;
   do {
@@ -93,8 +93,7 @@ void Lane::take_segment(Queue<Job>& queue) {
     segment_.push_back(job);
     bytes += job.request->size_bytes();
     if (goes_alone(job)) break;
-  } while (!queue.empty() && !goes_alone(queue.front()) &&
-           segment_.size() < limits_.segment_requests &&
+  } while (!queue.empty() && !goes_alone(queue.front()) && segment_.size() < most &&
            bytes + queue.front().request->size_bytes() <= limits_.segment_bytes);
   last_was_write_ = !is_read(segment_.front());
   if (!last_was_write_) return;
@@ -104,11 +103,12 @@ void Lane::take_segment(Queue<Job>& queue) {
   });
 }
 
-void Lane::start_segment(TimePoint now) {
+void Lane::start_segment(TimePoint now, std::size_t most_reads) {
   assert(state_ == State::idle);
   Queue<Job>* const queue = next_queue();
   if (queue == nullptr) return;
-  take_segment(*queue);
+  take_segment(*queue, queue == reads_ ? std::min(most_reads, limits_.segment_requests)
+                                       : limits_.segment_requests);
   send_segment(now);
 }
 

@@ -79,8 +79,8 @@ class Lane {
   void set_connecting(TimePoint now);
   void connected(Connection connection, TimePoint now);
 
-  /// When idle: sends the next segment, if there is something to send.
-  void start_segment(TimePoint now);
+  /// When idle: sends the next segment, if there is something to send, of so many reads at most.
+  void start_segment(TimePoint now, std::size_t most_reads);
 
   // When the socket is ready.
   void on_readable(TimePoint now);
@@ -94,7 +94,7 @@ class Lane {
 
  private:
   Queue<Job>* next_queue();
-  void take_segment(Queue<Job>& queue);
+  void take_segment(Queue<Job>& queue, std::size_t most);
   void send_segment(TimePoint now);
   void flush(TimePoint now);
   void handle(Pipeline::Event event, TimePoint now);

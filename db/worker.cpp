@@ -21,6 +21,8 @@ using namespace std::chrono_literals;
 
 /// How often deadlines are looked at while there is something to answer.
 constexpr auto check_interval = 50ms;
+/// Fewer are not worth another Sync.
+constexpr std::size_t least_reads_of_a_segment = 4;
 constexpr std::uint64_t waker_tag = UINT64_MAX;  // epoll's data; other values: number of a lane
 
 }  // namespace
@@ -131,10 +133,21 @@ void Worker::take_connections() {
   }
 }
 
+/// Reads are dealt out evenly to the lanes that are free: one that took all of them would keep one
+/// process of PostgreSQL busy, and the others waiting.
 void Worker::start_segments() {
+  const auto is_idle = [](const auto& lane) { return lane->state() == Lane::State::idle; };
+  auto readers = static_cast<std::size_t>(std::ranges::count_if(
+      lanes_, [&](const auto& lane) { return is_idle(lane) && lane->serves_reads(); }));
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    if (lanes_[i]->state() != Lane::State::idle) continue;
-    lanes_[i]->start_segment(now_);
+    Lane& lane = *lanes_[i];
+    if (lane.state() != Lane::State::idle) continue;
+    std::size_t share = reads_.size();
+    if (lane.serves_reads()) {
+      share = std::max(least_reads_of_a_segment, (reads_.size() + readers - 1) / readers);
+      --readers;
+    }
+    lane.start_segment(now_, share);
     update_interest(i);
   }
 }

@@ -36,6 +36,8 @@ TESTED_ELSEWHERE = {
     "bench/instructions/request_path.cpp": "bench/instructions/count",
     "bench/limits/echo/echo.cpp": "tests/bench/echo_test.py",
     "bench/limits/echo/main.cpp": "tests/bench/echo_test.py",
+    "bench/limits/direct/direct.cpp": "tests/integration/bench_test.cpp",
+    "bench/limits/direct/main.cpp": "tests/integration/bench_test.cpp",
     "bench/load/blocking_client.cpp": "tests/integration/bench_test.cpp",
     "bench/load/database_usage.cpp": "tests/integration/bench_test.cpp",
     "bench/load/generator.cpp": "tests/integration/bench_test.cpp",

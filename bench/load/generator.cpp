@@ -48,7 +48,8 @@ Generator::Generator(engine::Transport& transport, Dialer& dialer, GeneratorCont
       control_(control),
       settings_(settings),
       index_(index),
-      random_(index + 1) {
+      // What it makes is new, also in a population that was there before.
+      random_(std::random_device{}()) {
   double sum = 0;
   for (const CommandShare& share : settings.scenario.commands) {
     thresholds_.push_back(sum += share.weight);

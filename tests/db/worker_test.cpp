@@ -337,6 +337,32 @@ TEST_F(Worker, ReadsDoNotWaitForASlowOne) {
   EXPECT_EQ(database.reply(waiting).outcome, Outcome::ok);
 }
 
+TEST_F(Worker, ReadsAreDealtOutToAllLanesThatAreFree) {
+  Settings settings = test_settings(conninfo);
+  settings.min_connections = settings.max_connections = 10;  // six of them for reads
+  TestDatabase database{settings};
+  EXPECT_TRUE(eventually([&] {
+    return run_sql(admin,
+                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                   " AND application_name = 'parsec'") == "10";
+  }));
+  database.call(add_shared, 0, [](Request& r) { fill_log(r, 0, "all lanes are there"); });
+  // Nothing ends before this lock is given back: a lane that took them all would be the only one.
+  const Function held_read{"held_read", "SELECT 'held' FROM pg_advisory_xact_lock_shared(4711)", 0,
+                           Access::read};
+  run_sql(admin, "SELECT pg_advisory_lock(4711)::text");
+  for (std::uint64_t i = 0; i < 60; ++i) database.submit(held_read, i);
+  database.database->gateway(0).flush();
+  EXPECT_TRUE(eventually([&] {
+    return run_sql(admin,
+                   "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+                   " AND objid = 4711 AND NOT granted") == "6";
+  }));
+  run_sql(admin, "SELECT pg_advisory_unlock(4711)::text");
+  database.finish();
+  EXPECT_EQ(database.count(Outcome::ok), 61U);
+}
+
 TEST_F(Worker, TwoConnectionsAreEnough) {
   Settings settings = test_settings(conninfo);
   settings.min_connections = 1;

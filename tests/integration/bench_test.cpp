@@ -53,6 +53,51 @@ TEST_F(Bench, EveryScenarioRuns) {
   }
 }
 
+TEST_F(Bench, APopulationIsFoundAgain) {
+  for (const char* scenario : {"vlob_update", "vlob_update", "block_read"}) {
+    ChildProcess bench{command(here(), scenario,
+                               {"--smoke", "--in-flight=4", "--warm-up=0", "--duration=0.1",
+                                "--repeats=1", "--population=again"}),
+                       {}};
+    EXPECT_EQ(bench.wait_exit(60s), 0) << bench.output();
+    bench.await_end_of_output();
+    EXPECT_THAT(bench.output(), ::testing::Not(::testing::HasSubstr("already_exists")));
+  }
+}
+
+/// The same functions, called past the server.
+TEST_F(Bench, FunctionsAreCalledDirectly) {
+  for (const char* scenario : {"vlob_read", "vlob_create", "vlob_update"}) {
+    SCOPED_TRACE(scenario);
+    ChildProcess bench{command(here(), scenario,
+                               {"--smoke", "--in-flight=4", "--warm-up=0", "--duration=0.1",
+                                "--repeats=1", "--population=direct"}),
+                       {}};
+    ASSERT_EQ(bench.wait_exit(60s), 0) << bench.output();
+    const auto direct = [&](std::vector<std::string> more) {
+      std::vector<std::string> words{
+          PARSEC_BENCH_PROGRAM "-direct",
+          "--db=" + Deployment::get().database_url(),
+          std::string{"--scenario=" PARSEC_SOURCE_DIR "/bench/scenarios/"} + scenario + ".json",
+          "--smoke",
+          "--warm-up=0",
+          "--duration=0.1",
+          "--clients=8"};
+      words.insert(words.end(), more.begin(), more.end());
+      return words;
+    };
+    ChildProcess known{direct({"--population=direct"}), {}};
+    EXPECT_EQ(known.wait_exit(60s), 0) << known.output();
+    known.await_end_of_output();
+    EXPECT_THAT(known.output(), ::testing::HasSubstr("/s, 8 clients, 6 connections"));
+    EXPECT_THAT(known.output(), ::testing::Not(::testing::HasSubstr(" 0/s")));
+    ChildProcess unknown{direct({"--population=nobody"}), {}};
+    EXPECT_EQ(unknown.wait_exit(60s), 1);
+    unknown.await_end_of_output();
+    EXPECT_THAT(unknown.output(), ::testing::HasSubstr("A call was not answered ok: "));
+  }
+}
+
 TEST_F(Bench, AStandstillShowsInTheLatencyOfAllThatWereMeantToGo) {
   const auto server = Deployment::get().start_server();
   ChildProcess bench{command(server->address(), "ping",
