@@ -22,8 +22,8 @@ constexpr std::uint32_t most_dialling = 256;
 constexpr auto answer_time = 30s;
 constexpr std::uint64_t source_addresses = 64;
 
-/// Why a connection cannot even begin: always something that this machine has too little of.
-std::string lack_behind(int error) {
+/// What this machine has too little of for one more connection; empty: it is not that.
+std::string_view lack_behind(int error) {
   switch (error) {
     case EMFILE:
     case ENFILE:
@@ -34,7 +34,7 @@ std::string lack_behind(int error) {
     case ENOMEM:
       return "The kernel has too little memory for so many connections";
     default:
-      return "A connection cannot be opened: " + std::generic_category().message(error);
+      return {};
   }
 }
 
@@ -78,7 +78,11 @@ bool Generator::open(Client& client, TimePoint now) {
   const auto id = dialer_.dial(static_cast<std::uint8_t>(random_() % source_addresses));
   if (!id) {
     next_dial_ = resumes_at_ = now + redial_pause;
-    fail(lack_behind(id.error()));
+    if (const auto lack = lack_behind(id.error()); !lack.empty()) {
+      fail(std::string{lack});
+    } else {  // a server that is being started again, perhaps
+      give_up("A connection cannot be opened: " + std::generic_category().message(id.error()));
+    }
     return false;
   }
   client.id = *id;
