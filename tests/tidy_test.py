@@ -16,8 +16,8 @@ LAYERS = {
     "app": ["app", "protocol", "db", "engine"],
     "bench": ["bench", "app", "protocol", "db", "engine"],
 }
-# Measurements of the protocol alone share the tests' service without sockets; nothing else of bench/ may.
-SHARES_TEST_SUPPORT = ("bench/instructions/",)
+# Measurements of parts alone share the tests' service without sockets, and their certificates; nothing else of bench/ may.
+SHARES_TEST_SUPPORT = ("bench/instructions/", "bench/micro/tls_session_bench.cpp")
 # Libraries that must not be seen from above their layer.
 HIDDEN = {"engine": ["libpq"], "protocol": ["liburing", "libpq", "sys/socket", "curl/"]}
 
