@@ -63,6 +63,10 @@ class Transport {
   /// the callback returns. Of a connection that is closing: appended bytes are discarded.
   virtual OutputBuffer& output(ConnectionId connection) = 0;
 
+  /// False from when its end is certain, on either side's wish, though on_closed follows only when
+  /// the kernel has let go of it: whatever happens in between is not for that peer any more.
+  virtual bool is_open(ConnectionId connection) const = 0;
+
   /// Bytes that wait to be sent, those in flight included.
   virtual std::size_t pending_output(ConnectionId connection) const = 0;
 

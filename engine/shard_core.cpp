@@ -77,6 +77,11 @@ OutputBuffer& ShardCore::output(ConnectionId connection) {
   return found->gathering;
 }
 
+bool ShardCore::is_open(ConnectionId connection) const {
+  const Connection* found = table_.find(connection);
+  return found != nullptr && found->state == ConnectionState::open;
+}
+
 std::size_t ShardCore::pending_output(ConnectionId connection) const {
   const Connection* found = table_.find(connection);
   return found == nullptr ? 0 : found->pending_output();

@@ -29,6 +29,7 @@ CloseReason reason_of_error(int error);
 class ShardCore : public Transport {
  public:
   OutputBuffer& output(ConnectionId connection) final;
+  bool is_open(ConnectionId connection) const final;
   std::size_t pending_output(ConnectionId connection) const final;
   void close(ConnectionId connection, CloseMode mode) final;
   void set_deadline(ConnectionId connection, Duration after) final;

@@ -166,6 +166,11 @@ OutputBuffer& TlsLayer::output(ConnectionId id) {
   return connection->gathering;
 }
 
+bool TlsLayer::is_open(ConnectionId id) const {
+  const Connection* connection = find(id);
+  return connection != nullptr && !connection->over && below_.is_open(id);
+}
+
 std::size_t TlsLayer::pending_output(ConnectionId id) const {
   Connection* connection = find(id);
   if (connection == nullptr) return 0;

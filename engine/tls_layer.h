@@ -54,6 +54,7 @@ class TlsLayer final : public Handler, public Transport {
 
   // For the handler inside.
   OutputBuffer& output(ConnectionId id) override;
+  bool is_open(ConnectionId id) const override;
   std::size_t pending_output(ConnectionId id) const override;
   void close(ConnectionId id, CloseMode mode) override;
   void set_deadline(ConnectionId id, Duration after) override;

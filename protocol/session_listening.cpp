@@ -69,6 +69,8 @@ void Session::on_news_deadline() {
 
 void Session::end_wait_for_news() {
   if (awaiting_ != Awaiting::news) return;
+  // Who left must not go on talking: its end comes with on_closed, in a moment.
+  if (!service_.transport().is_open(connection_)) return;
   service_.transport().clear_deadline(connection_);
   continue_command();
 }

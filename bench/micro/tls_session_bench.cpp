@@ -17,6 +17,7 @@ namespace {
 class Wire final : public Transport {
  public:
   OutputBuffer& output(ConnectionId side) override { return said_[side.slot]; }
+  bool is_open(ConnectionId) const override { return true; }
   std::size_t pending_output(ConnectionId side) const override { return said_[side.slot].size(); }
   void close(ConnectionId, CloseMode) override {}
   void set_deadline(ConnectionId, Duration) override {}

@@ -400,6 +400,22 @@ TEST_P(ShardTest, AbortingResetsAndTellsInALaterTurn) {
   EXPECT_EQ(client->received, "");
 }
 
+TEST_P(ShardTest, IsNoLongerOpenFromThePeersEndOn) {
+  start();
+  bool was_open = false, is_open = true;
+  handler().open_hook = [&](ConnectionId id) { was_open = transport().is_open(id); };
+  handler().turn_hook = [&] {
+    if (handler().opened == 1 && handler().closed.empty()) {
+      is_open = transport().is_open(handler().last);
+    }
+  };
+  connect([](ScriptedClient& self) { self.finish(); });
+  ASSERT_TRUE(run_until_closed());
+  EXPECT_TRUE(was_open);
+  EXPECT_FALSE(is_open) << "in the last turn before on_closed";
+  EXPECT_FALSE(transport().is_open(handler().last));
+}
+
 TEST_P(ShardTest, AbortCutsAPoliteClosingShort) {
   options.network.socket_buffer = 100;
   start();

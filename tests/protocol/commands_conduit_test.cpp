@@ -97,6 +97,18 @@ TEST_F(Conduit, LooksAgainAfterAGap) {
   EXPECT_EQ("", function());
 }
 
+/// Between the peer's FIN and on_closed: whoever talks to it later must not be answered for it.
+TEST_F(Conduit, WhoLeftWhileItWaitedLooksNoMore) {
+  greet();
+  answer_talk();
+  transport[greeter].peer_left = true;
+  updated();
+  EXPECT_EQ("", function());
+  inbox.post({});
+  turn();
+  EXPECT_EQ("", function());
+}
+
 TEST_F(Conduit, TwoExchangesInOneCommand) {
   send_command(claimer, "invite_2a_claimer_send_hashed_nonce", 1, [](msgpack::Writer& writer) {
     writer.str("claimer_hashed_nonce"), writer.bin(as_bytes("hash"));

@@ -18,6 +18,7 @@ class FakeTransport final : public engine::Transport {
     std::optional<engine::CloseMode> closed;
     std::optional<engine::Duration> deadline;
     bool reading_paused = false;
+    bool peer_left = false;  // and on_closed has not been told yet
   };
 
   Connection& operator[](engine::ConnectionId id) { return connections_[id.packed()]; }
@@ -28,6 +29,10 @@ class FakeTransport final : public engine::Transport {
     if (!connection.closed) return connection.output;
     discarded_.clear();
     return discarded_;
+  }
+  bool is_open(engine::ConnectionId id) const override {
+    const auto found = connections_.find(id.packed());
+    return found != connections_.end() && !found->second.closed && !found->second.peer_left;
   }
   std::size_t pending_output(engine::ConnectionId id) const override {
     return connections_.at(id.packed()).output.size();
