@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "db/flow.h"
 #include "db/types.h"
 
 namespace parsec::db {
@@ -36,8 +37,10 @@ struct BlockJob {
   // --- Set by the shard
 
   Kind kind = Kind::read;
-  /// Whose it is: opaque here, given back unchanged.
+  /// Where it came from: opaque here, given back unchanged.
   std::uint64_t tag = 0;
+  /// Whose turn it takes among all that waits.
+  FlowKey flow;
   std::string organization_id;
   Uuid block_id;
   /// create: the block.

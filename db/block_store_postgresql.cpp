@@ -24,6 +24,7 @@ void PostgresqlBlockStore::release(BlockJob* job) {
 bool PostgresqlBlockStore::submit(BlockJob* job) {
   if (job->request == nullptr) {  // else: refused before, and complete
     job->request = gateway_.acquire();
+    job->request->flow = job->flow;
     if (job->kind == BlockJob::Kind::create) {
       functions::block_data_create(*job->request, job->organization_id, job->block_id, job->data);
       job->data = {};

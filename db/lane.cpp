@@ -15,7 +15,7 @@ namespace {
 
 bool goes_alone(const Job& job) {
   const Access access = job.request->function->access;
-  return job.alone || access == Access::solo_write || access == Access::solo_read;
+  return job.alone || access == Access::solo_write || access == Access::heavy_read;
 }
 
 void drop_result(Request& request) {

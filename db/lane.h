@@ -49,8 +49,7 @@ struct Job {
 };
 
 inline bool is_read(const Job& job) {
-  const Access access = job.request->function->access;
-  return access == Access::read || access == Access::solo_read;
+  return !is_write(job.request->function->access);
 }
 
 /// Where a lane's requests come from and their answers go.

@@ -144,6 +144,7 @@ void Request::reset() {
   sqlstate[0] = '\0';
   function = nullptr;
   route = 0;
+  flow = {};
   tag = 0;
   parameters_.clear();
   arena_.clear();

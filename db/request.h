@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "db/flow.h"
 #include "db/types.h"
 
 struct pg_result;  // libpq's PGresult
@@ -25,11 +26,17 @@ namespace parsec::db {
 
 /// How a function may be executed.
 enum class Access : std::uint8_t {
-  read,          // changes nothing: any read lane, retried after a lost connection
-  solo_read,     // likewise, but may take long: no other read waits for its end
+  handshake,     // a read that comes before a connection may ask anything: never behind others
+  read,          // changes nothing, quick whatever the data: retried after a lost connection
+  list_read,     // likewise, but only the data knows how long its list is
+  heavy_read,    // looks at much by its nature: no other read waits for its end
   shared_write,  // takes one realm's lock at most: may share a transaction with others
   solo_write,    // takes several locks, or is rare: a transaction of its own
 };
+
+constexpr bool is_write(Access access) {
+  return access == Access::shared_write || access == Access::solo_write;
+}
 
 /// A stored function as C++ knows it. Instances are constants with static storage duration,
 /// defined beside their typed signature in db/functions/; their address identifies them.
@@ -105,7 +112,9 @@ class Request {
   /// Requests of equal route are executed in order of submission, on one connection (writes).
   /// The hash of what they lock: realm for realm and vlob writes, organization otherwise.
   std::uint64_t route = 0;
-  /// Whose it is: opaque here, given back unchanged.
+  /// Whose turn it takes among all that waits.
+  FlowKey flow;
+  /// Where it came from: opaque here, given back unchanged.
   std::uint64_t tag = 0;
 
   // Parameters, in the order of the function's signature. Array elements are never null.
@@ -131,6 +140,7 @@ class Request {
   void repeat(const Request& executed) {
     function = executed.function;
     route = executed.route;
+    flow = executed.flow;
     parameters_ = executed.parameters_;
     arena_ = executed.arena_;
   }

@@ -41,6 +41,7 @@ void ClaimerPresence::announce(UnderWay what, const ClaimerCounts::Announcement&
       invite_status_changed(key, announcement.greeter, is_ready ? "READY" : "IDLE");
   auto* request = database_.acquire();
   request->tag = next_tag_++;
+  request->flow = db::flow_of(key.organization_id, announcement.greeter);
   db::functions::claimer_announce(*request, key.organization_id, key.token, notification.bytes());
   under_way_.emplace(request->tag, std::move(what));
   if (!database_.submit(request)) refused_.push_back(request);

@@ -16,6 +16,7 @@ db::Request& Session::new_call() {
   assert(call_ == nullptr);
   call_ = service_.database().acquire();
   call_->tag = connection_.packed();
+  call_->flow = db::flow_of(organization_id(), user_id());
   return *call_;
 }
 
@@ -98,6 +99,7 @@ db::BlockJob& Session::new_block_job() {
   if (block_job_ != nullptr) service_.blocks().release(block_job_);
   block_job_ = service_.blocks().acquire();
   block_job_->tag = connection_.packed();
+  block_job_->flow = db::flow_of(organization_id(), user_id());
   return *block_job_;
 }
 

@@ -84,7 +84,7 @@ const Function block_data_read_function{
     .name = "block_data_read",
     .sql = "SELECT * FROM parsec_ext.block_data_read($1,$2)",
     .parameter_count = 2,
-    .access = Access::read,
+    .access = Access::list_read,
 };
 
 void block_data_read(Request& call, std::string_view organization_id, const Uuid& block_id) {

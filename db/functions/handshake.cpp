@@ -9,7 +9,7 @@ const Function handshake_authenticated_function{
     .name = "handshake_authenticated",
     .sql = "SELECT * FROM parsec_ext.handshake_authenticated($1,$2)",
     .parameter_count = 2,
-    .access = Access::read,
+    .access = Access::handshake,
 };
 
 void handshake_authenticated(Request& call, std::string_view organization_id,
@@ -23,7 +23,7 @@ const Function handshake_anonymous_function{
     .name = "handshake_anonymous",
     .sql = "SELECT * FROM parsec_ext.handshake_anonymous($1)",
     .parameter_count = 1,
-    .access = Access::read,
+    .access = Access::handshake,
 };
 const Function handshake_anonymous_or_create_function{
     .name = "handshake_anonymous_or_create",
@@ -42,7 +42,7 @@ const Function handshake_invited_function{
     .name = "handshake_invited",
     .sql = "SELECT * FROM parsec_ext.handshake_invited($1,$2)",
     .parameter_count = 2,
-    .access = Access::read,
+    .access = Access::handshake,
 };
 
 void handshake_invited(Request& call, std::string_view organization_id, const Uuid& token) {
@@ -68,7 +68,7 @@ const Function user_realms_function{
     .name = "user_realms",
     .sql = "SELECT * FROM parsec_ext.user_realms($1,$2)",
     .parameter_count = 2,
-    .access = Access::read,
+    .access = Access::list_read,
 };
 
 void user_realms(Request& call, std::string_view organization_id, std::string_view user_id) {

@@ -80,7 +80,7 @@ const Function invite_list_function{
     .name = "invite_list",
     .sql = "SELECT * FROM parsec_ext.invite_list($1,$2)",
     .parameter_count = 2,
-    .access = Access::read,
+    .access = Access::list_read,
 };
 
 void invite_list(Request& call, Author author) {

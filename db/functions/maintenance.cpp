@@ -55,7 +55,7 @@ const Function vlob_maintenance_get_reencryption_batch_function{
     .name = "vlob_maintenance_get_reencryption_batch",
     .sql = "SELECT * FROM parsec_ext.vlob_maintenance_get_reencryption_batch($1,$2,$3,$4,$5,$6)",
     .parameter_count = 6,
-    .access = Access::solo_read,
+    .access = Access::heavy_read,
 };
 
 void vlob_maintenance_get_reencryption_batch(Request& call, Author author, const Uuid& realm_id,

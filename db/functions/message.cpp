@@ -11,7 +11,7 @@ const Function message_get_function{
     .name = "message_get",
     .sql = "SELECT * FROM parsec_ext.message_get($1,$2,$3,$4)",
     .parameter_count = 4,
-    .access = Access::read,
+    .access = Access::list_read,
 };
 
 void message_get(Request& call, Author author, std::int64_t after, std::size_t max_bytes) {

@@ -38,7 +38,7 @@ const Function organization_stats_function{
     .name = "organization_stats",
     .sql = "SELECT * FROM parsec_ext.organization_stats($1)",
     .parameter_count = 1,
-    .access = Access::solo_read,
+    .access = Access::heavy_read,
 };
 
 void organization_stats(Request& call, std::string_view organization_id) {

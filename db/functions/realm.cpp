@@ -41,7 +41,7 @@ const Function realm_stats_function{
     .name = "realm_stats",
     .sql = "SELECT * FROM parsec_ext.realm_stats($1,$2,$3)",
     .parameter_count = 3,
-    .access = Access::solo_read,
+    .access = Access::heavy_read,
 };
 
 void realm_stats(Request& call, Author author, const Uuid& realm_id) {
@@ -54,7 +54,7 @@ const Function realm_get_role_certificates_function{
     .name = "realm_get_role_certificates",
     .sql = "SELECT * FROM parsec_ext.realm_get_role_certificates($1,$2,$3,$4)",
     .parameter_count = 4,
-    .access = Access::read,
+    .access = Access::list_read,
 };
 
 void realm_get_role_certificates(Request& call, Author author, const Uuid& realm_id,

@@ -9,7 +9,7 @@ const Function user_get_function{
     .name = "user_get",
     .sql = "SELECT * FROM parsec_ext.user_get($1,$2,$3)",
     .parameter_count = 3,
-    .access = Access::read,
+    .access = Access::list_read,
 };
 
 void user_get(Request& call, Author author, std::string_view user_id) {
@@ -23,7 +23,7 @@ const Function human_find_function{
     .name = "human_find",
     .sql = "SELECT * FROM parsec_ext.human_find($1,$2,$3,$4,$5,$6,$7)",
     .parameter_count = 7,
-    .access = Access::solo_read,
+    .access = Access::heavy_read,
 };
 
 void human_find(Request& call, Author author, std::optional<std::string_view> query,
@@ -43,7 +43,7 @@ const Function user_find_function{
     .name = "user_find",
     .sql = "SELECT * FROM parsec_ext.user_find($1,$2,$3,$4,$5,$6)",
     .parameter_count = 6,
-    .access = Access::solo_read,
+    .access = Access::heavy_read,
 };
 
 void user_find(Request& call, Author author, std::optional<std::string_view> query,

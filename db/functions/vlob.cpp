@@ -93,7 +93,7 @@ const Function vlob_poll_changes_function{
     .name = "vlob_poll_changes",
     .sql = "SELECT * FROM parsec_ext.vlob_poll_changes($1,$2,$3,$4)",
     .parameter_count = 4,
-    .access = Access::read,
+    .access = Access::list_read,
 };
 
 void vlob_poll_changes(Request& call, Author author, const Uuid& realm_id,
@@ -107,7 +107,7 @@ const Function vlob_list_versions_function{
     .name = "vlob_list_versions",
     .sql = "SELECT * FROM parsec_ext.vlob_list_versions($1,$2,$3)",
     .parameter_count = 3,
-    .access = Access::read,
+    .access = Access::list_read,
 };
 
 void vlob_list_versions(Request& call, Author author, const Uuid& vlob_id) {

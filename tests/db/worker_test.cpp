@@ -319,7 +319,7 @@ TEST_F(Worker, ReadsDoNotWaitForWrites) {
 TEST_F(Worker, ReadsDoNotWaitForASlowOne) {
   run_sql(admin, "BEGIN; LOCK TABLE log");
   TestDatabase database{conninfo};
-  const Function slow{"slow", "SELECT count(*) FROM public.log", 0, Access::solo_read};
+  const Function slow{"slow", "SELECT count(*) FROM public.log", 0, Access::heavy_read};
   const Function one{"one", "SELECT 1", 0, Access::read};
   std::vector<std::uint64_t> quick{database.submit(one, 0)};
   const auto waiting = database.submit(slow, 0);
