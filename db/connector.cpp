@@ -37,6 +37,11 @@ void Connector::request(Receiver receiver) {
   state_->changed.notify_all();
 }
 
+std::string Connector::last_error() const {
+  const std::lock_guard lock{state_->mutex};
+  return state_->last_error.empty() ? "" : " (" + state_->last_error + ")";
+}
+
 void Connector::stop() {
   if (!thread_.joinable()) return;
   std::unique_lock lock{state_->mutex};
@@ -70,6 +75,7 @@ void Connector::run(State& state) {
     if (connection) {
       if (failures > 0) log::warn("The database is back (after {} attempts)", failures + 1);
       failures = 0;
+      state.last_error.clear();
       pause = shortest_pause;
       const Receiver receiver = std::move(state.waiting.front());
       state.waiting.pop_front();
@@ -77,6 +83,7 @@ void Connector::run(State& state) {
       receiver(std::move(*connection));
       continue;
     }
+    state.last_error = connection.error().message;
     const auto now = std::chrono::steady_clock::now();
     if (failures++ == 0 || now - last_logged >= log_interval) {
       log::warn("Cannot connect to the database: {}", connection.error().message);

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "db/connection.h"
@@ -28,6 +29,9 @@ class Connector {
   using Receiver = std::function<void(Connection)>;
   void request(Receiver receiver);
 
+  /// Why the last attempt failed, in parentheses; empty: it succeeded. Any thread.
+  std::string last_error() const;
+
   /// No receiver is called any more once this returned. Does not wait for an attempt under way,
   /// whose thread then ends by itself.
   void stop();
@@ -40,6 +44,7 @@ class Connector {
     std::mutex mutex;
     std::condition_variable changed;
     std::deque<Receiver> waiting;
+    std::string last_error;
     bool stopping = false;
     bool ended = false;
   };

@@ -17,6 +17,7 @@ enum class Count : std::uint8_t {
   commits,        // segments that wrote and were committed
   aborts,         // segments rolled back because of an error in them
   replays,        // executions that were rolled back with another's error, to be sent again
+  lock_waits,     // of a write for a lock, in vain: it tries again, apart
   retries,        // of a request that failed for a reason that passes
   prepares,       // statements
   connects,       // connections that became ready
@@ -33,9 +34,9 @@ inline constexpr std::size_t count_size = static_cast<std::size_t>(Count::wake_u
 
 constexpr std::string_view name(Count count) {
   constexpr std::array<std::string_view, count_size> names{
-      "requests", "executions",  "segments", "read_segments", "commits", "aborts",
-      "replays",  "retries",     "prepares", "connects",      "losses",  "resends",
-      "ok",       "unavailable", "unknown",  "failed",        "sleeps",  "wake_ups"};
+      "requests",    "executions", "segments", "read_segments", "commits", "aborts",  "replays",
+      "lock_waits",  "retries",    "prepares", "connects",      "losses",  "resends", "ok",
+      "unavailable", "unknown",    "failed",   "sleeps",        "wake_ups"};
   return names[static_cast<std::size_t>(count)];
 }
 

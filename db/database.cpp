@@ -76,18 +76,16 @@ std::expected<void, std::string> prepare_schema(Connection& connection, const Se
   return {};
 }
 
-/// Connections of each worker. Writes get a third: their batches only grow with fewer lanes, and
-/// commits that notify wait for each other anyway.
+/// Connections of each worker.
 std::vector<Worker::Shape> shapes(const Settings& settings) {
   const std::uint32_t lanes = settings.max_connections - 1;  // one listens
-  const std::uint32_t eager = std::min(settings.min_connections, settings.max_connections) - 1;
+  const std::uint32_t eager = std::max(1U, settings.min_connections - 1);
   const std::uint32_t workers = std::clamp(settings.workers, 1U, lanes);
-  const std::uint32_t write_lanes = std::max(1U, lanes / workers / 3);
   std::vector<Worker::Shape> result;
   for (std::uint32_t i = 0; i < workers; ++i) {
     const std::uint32_t own = lanes / workers + (i < lanes % workers ? 1 : 0);
     const std::uint32_t own_eager = eager / workers + (i < eager % workers ? 1 : 0);
-    result.push_back({write_lanes, own - write_lanes, own_eager});
+    result.push_back({own, std::max(1U, own_eager)});
   }
   return result;
 }
@@ -116,8 +114,29 @@ class RunningDatabase final : public Database {
   std::expected<void, std::string> run() {
     listener_.start();
     for (const auto& worker : workers_) worker->start();
-    if (listener_.wait_until_listening(listen_limit)) return {};
-    return Failure("Cannot listen for the database's notifications");
+    if (!listener_.wait_until_listening(listen_limit)) {
+      return Failure("Cannot listen for the database's notifications");
+    }
+    return wait_for_connections();
+  }
+
+  /// What cannot be had at the start will be missing under load.
+  std::expected<void, std::string> wait_for_connections() {
+    const auto deadline = std::chrono::steady_clock::now() + settings_.connections_limit;
+    const std::uint32_t wanted = std::max(2U, settings_.min_connections);
+    for (;;) {
+      std::uint32_t there = 1;  // the listener's
+      for (const auto& worker : workers_) there += worker->connections();
+      if (there >= wanted) return {};
+      if (std::chrono::steady_clock::now() > deadline) {
+        return Failure(fmt::format(
+            "Only {} of at least {} connections to the database can be opened{}. Let it accept "
+            "more (max_connections, CONNECTION LIMIT of the role or the database), or lower "
+            "--db-min-connections",
+            there, wanted, connector_.last_error()));
+      }
+      std::this_thread::sleep_for(10ms);
+    }
   }
 
   void stop() override {

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <functional>
+#include <iterator>
+#include <ranges>
 #include <utility>
 
 #include "db/failure.h"
@@ -13,10 +16,7 @@
 namespace parsec::db {
 namespace {
 
-bool goes_alone(const Job& job) {
-  const Access access = job.request->function->access;
-  return job.alone || access == Access::solo_write || access == Access::heavy_read;
-}
+constexpr std::string_view lock_not_available = "55P03";
 
 void drop_result(Request& request) {
   PQclear(request.result);
@@ -42,23 +42,33 @@ void Lane::connected(Connection connection, TimePoint now) {
   assert(state_ == State::connecting && segment_.empty());
   pipeline_.emplace(std::move(connection));
   wants_write_ = false;
+  session_timeouts_ = first_timeouts_;
   last_heard_ = now;
   state_ = State::idle;
   counters_.add(Count::connects);
+}
+
+void Lane::retire(TimePoint now) {
+  assert(state_ == State::idle);
+  pipeline_.reset();
+  wants_write_ = false;
+  state_ = State::unused;
+  down_since_ = now;
 }
 
 /// The connection is of no use any more.
 void Lane::lose(TimePoint now, std::string_view why) {
   assert(is_up());
   counters_.add(Count::losses);
-  log::warn("Lost a connection to the database ({}), {} requests were under way", why,
-            segment_.size());
+  log::warn("Lost a connection to the database ({}), {} requests were under way", why, under_way());
   pipeline_.reset();
   wants_write_ = false;
   state_ = State::unused;
   down_since_ = now;
 
   const bool nothing_committed = rolled_back_ || !sync_written_;
+  // Back in the order they had: each goes before the ones given back already.
+  for (const Job& job : std::exchange(again_, {})) host_.take_back(job);
   const std::vector<Job> segment = std::exchange(segment_, {});
   for (std::size_t i = segment.size(); i-- > 0;) {
     Job job = segment[i];
@@ -71,44 +81,28 @@ void Lane::lose(TimePoint now, std::string_view why) {
     } else {
       ++job.resends;
       counters_.add(Count::resends);
-      queue_of(job).push_front(job);
+      host_.take_back(job);
     }
   }
 }
 
 // --- Sending ---------------------------------------------------------------------------------
 
-/// The queue the next segment comes from; null: nothing waits.
-Queue<Job>* Lane::next_queue() {
-  const bool has_reads = reads_ != nullptr && !reads_->empty();
-  if (has_reads && (writes_.empty() || last_was_write_)) return reads_;
-  return writes_.empty() ? nullptr : &writes_;
+void Lane::start(Work work, const Timeouts& timeouts, std::vector<Job>& segment, TimePoint now) {
+  assert(state_ == State::idle && segment_.empty() && again_.empty() && !segment.empty());
+  segment_.swap(segment);
+  work_ = work;
+  wanted_timeouts_ = timeouts;
+  send_segment(now);
 }
 
-void Lane::take_segment(Queue<Job>& queue, std::size_t most) {
+/// The next part of what was rolled back.
+void Lane::send_again(TimePoint now) {
   assert(segment_.empty());
-  std::size_t bytes = 0;
   do {
-    const Job job = queue.pop_front();
-    segment_.push_back(job);
-    bytes += job.request->size_bytes();
-    if (goes_alone(job)) break;
-  } while (!queue.empty() && !goes_alone(queue.front()) && segment_.size() < most &&
-           bytes + queue.front().request->size_bytes() <= limits_.segment_bytes);
-  last_was_write_ = !is_read(segment_.front());
-  if (!last_was_write_) return;
-  // Every server takes the locks of a transaction in this order, so that none waits in a circle.
-  std::ranges::sort(segment_, {}, [](const Job& job) {
-    return std::pair{job.request->route, job.sequence};
-  });
-}
-
-void Lane::start_segment(TimePoint now, std::size_t most_reads) {
-  assert(state_ == State::idle);
-  Queue<Job>* const queue = next_queue();
-  if (queue == nullptr) return;
-  take_segment(*queue, queue == reads_ ? std::min(most_reads, limits_.segment_requests)
-                                       : limits_.segment_requests);
+    segment_.push_back(again_.back());
+    again_.pop_back();
+  } while (!again_.empty() && !again_.back().goes_alone() && !segment_.back().goes_alone());
   send_segment(now);
 }
 
@@ -120,9 +114,14 @@ void Lane::send_segment(TimePoint now) {
   failed_job_ = no_job;
   rolled_back_ = false;
   last_heard_ = now;
+  started_ = now;
   counters_.add(Count::segments);
-  if (!last_was_write_) counters_.add(Count::read_segments);
+  if (is_read(segment_.front())) counters_.add(Count::read_segments);
   counters_.add(Count::executions, segment_.size());
+  if (session_timeouts_ != wanted_timeouts_ &&
+      !pipeline_->set_timeouts(wanted_timeouts_.lock, wanted_timeouts_.statement)) {
+    return lose(now, "cannot send");
+  }
   for (const Job& job : segment_) {
     if (!pipeline_->execute(*job.request)) return lose(now, "cannot send");
   }
@@ -206,11 +205,17 @@ void Lane::note_error(const Pipeline::Event& event, bool at_commit) {
 
 /// The Sync was answered.
 void Lane::settle(TimePoint now) {
-  if (failed_) return settle_failed(now);
-  assert(results_ == segment_.size());
-  if (last_was_write_) counters_.add(Count::commits);
-  for (const Job& job : segment_) host_.answer(job, Outcome::ok);
-  segment_.clear();
+  if (failed_) {
+    settle_failed(now);
+  } else {
+    assert(results_ == segment_.size());
+    session_timeouts_ = wanted_timeouts_;
+    if (!is_read(segment_.front())) counters_.add(Count::commits);
+    host_.executed(work_, segment_, now - started_);
+    for (const Job& job : segment_) host_.answer(job, Outcome::ok);
+    segment_.clear();
+  }
+  if (state_ == State::idle && !again_.empty()) send_again(now);
 }
 
 void Lane::settle_failed(TimePoint now) {
@@ -219,32 +224,55 @@ void Lane::settle_failed(TimePoint now) {
   const Remedy remedy = remedy_for(sqlstate_);
   if (remedy == Remedy::reconnect) return lose(now, message_);
   if (remedy == Remedy::prepare) pipeline_->forget_statements();
+  if (segment_.size() == 1) return settle_single(remedy);
 
-  if (segment_.size() == 1) {
-    Job job = segment_.front();
-    segment_.clear();
-    job.alone = true;
-    const unsigned tries = remedy == Remedy::again ? limits_.retries : 1;
-    if (remedy == Remedy::prepare && !job.prepared_again) {
-      job.prepared_again = true;
-    } else if ((remedy == Remedy::again || remedy == Remedy::once_again) && job.tries < tries) {
-      ++job.tries;
-    } else {
-      std::memcpy(job.request->sqlstate, sqlstate_.data(),
-                  std::min<std::size_t>(sqlstate_.size(), 5));
-      log::error("{} failed: {} ({})", job.request->function->name, message_, sqlstate_);
-      return host_.answer(job, Outcome::failed);
-    }
-    counters_.add(Count::retries);
-    return queue_of(job).push_front(job);
-  }
   counters_.add(Count::replays, segment_.size());
+  if (sqlstate_ == lock_not_available && failed_job_ != no_job && hand_over_locked()) return;
   for (std::size_t i = segment_.size(); i-- > 0;) {
     Job job = segment_[i];
     if (failed_job_ == no_job || failed_job_ == i) job.alone = true;
-    queue_of(job).push_front(job);
+    again_.push_back(job);
   }
   segment_.clear();
+}
+
+/// Whoever else wants the lock that a write of this segment waited for in vain goes with it.
+bool Lane::hand_over_locked() {
+  const Job& failed = segment_[failed_job_];
+  if (is_read(failed)) return false;
+  counters_.add(Count::lock_waits);
+  const auto stays = [&, route = failed.request->route](const Job& job) {
+    return job.request->route != route || !host_.take_locked(job);
+  };
+  std::erase_if(again_, std::not_fn(stays));
+  std::ranges::copy_if(segment_ | std::views::reverse, std::back_inserter(again_), stays);
+  segment_.clear();
+  return true;
+}
+
+/// A request failed alone.
+void Lane::settle_single(Remedy remedy) {
+  Job job = segment_.front();
+  segment_.clear();
+  if (sqlstate_ == lock_not_available && !is_read(job)) {
+    counters_.add(Count::lock_waits);
+    if (host_.take_locked(job)) return;
+  }
+  job.alone = true;
+  const unsigned tries = remedy == Remedy::again ? limits_.retries : 1;
+  if (remedy == Remedy::prepare && !job.prepared_again) {
+    job.prepared_again = true;
+  } else if ((remedy == Remedy::again || (remedy == Remedy::once_again && is_read(job))) &&
+             job.tries < tries) {
+    ++job.tries;
+  } else {
+    std::memcpy(job.request->sqlstate, sqlstate_.data(),
+                std::min<std::size_t>(sqlstate_.size(), 5));
+    log::error("{} failed: {} ({})", job.request->function->name, message_, sqlstate_);
+    return host_.answer(job, Outcome::failed);
+  }
+  counters_.add(Count::retries);
+  again_.push_back(job);
 }
 
 // --- Time ------------------------------------------------------------------------------------
@@ -253,14 +281,6 @@ void Lane::check_time(TimePoint now) {
   if (state_ == State::busy && now - last_heard_ > limits_.silence) {
     lose(now, "it does not answer");
   }
-  if (writes_.empty()) return;
-  writes_.extract_if([&](const Job& job) {
-    const auto expires = is_up() ? job.submitted + limits_.queue_age
-                                 : std::max(job.submitted, down_since_) + limits_.unavailable_after;
-    if (now <= expires) return false;
-    host_.answer(job, Outcome::unavailable);
-    return true;
-  });
 }
 
 std::string_view name(Lane::State state) {

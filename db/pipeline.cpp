@@ -4,13 +4,22 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace parsec::db {
 namespace {
 
 constexpr int binary = 1;
+
+/// FATAL or PANIC: the connection ends with it.
+bool is_last_word(const PGresult* error) {
+  const char* severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED);
+  return severity != nullptr && std::string_view{severity} != "ERROR";
+}
 
 }  // namespace
 
@@ -55,6 +64,17 @@ bool Pipeline::prepare(const Function& function) {
   ++prepared_count_;
   expected_.push_back({Step::prepare, &function});
   return PQsendPrepare(connection_.native(), function.name, function.sql, 0, nullptr) == 1;
+}
+
+bool Pipeline::set_timeouts(std::chrono::milliseconds lock, std::chrono::milliseconds statement) {
+  expected_.push_back({Step::setting, nullptr});
+  const std::string lock_text = std::to_string(lock.count());
+  const std::string statement_text = std::to_string(statement.count());
+  const std::array values{lock_text.c_str(), statement_text.c_str()};
+  return PQsendQueryParams(connection_.native(),
+                           "SELECT set_config('lock_timeout', $1, false),"
+                           " set_config('statement_timeout', $2, false)",
+                           values.size(), nullptr, values.data(), nullptr, nullptr, binary) == 1;
 }
 
 bool Pipeline::is_prepared(const Function* function) const {
@@ -116,8 +136,10 @@ Pipeline::Event Pipeline::take(ResultPtr result) {
   const bool failed = status == PGRES_FATAL_ERROR;
   const bool skipped = status == PGRES_PIPELINE_ABORTED;
   if (expected.step != Step::execute) {
+    // PostgreSQL's last word: no execution is there to tell it.
+    if (failed && is_last_word(result.get())) return {Event::Kind::error, std::move(result)};
     if (failed) prepare_error_ = std::move(result);
-    if (failed || skipped) {
+    if ((failed || skipped) && expected.step != Step::setting) {
       std::erase(prepared_, expected.function);
       deallocate_ = deallocate_ || expected.step == Step::deallocate;
     }

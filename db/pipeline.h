@@ -6,6 +6,7 @@
 // of them afterwards is the lane's business (lane.h). One thread; never blocks.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -38,6 +39,8 @@ class Pipeline {
   // Writing. False: the connection is lost.
   bool execute(const Request& request);
   bool sync();
+  /// For what follows in the session, unless its segment is rolled back.
+  bool set_timeouts(std::chrono::milliseconds lock, std::chrono::milliseconds statement);
   /// Tries to write all that waits. `pending`: call again when the socket can be written.
   enum class Flush : std::uint8_t { done, pending, lost };
   Flush flush();
@@ -55,7 +58,7 @@ class Pipeline {
   std::uint64_t take_prepared_count() { return std::exchange(prepared_count_, 0); }
 
  private:
-  enum class Step : std::uint8_t { deallocate, prepare, execute, sync };
+  enum class Step : std::uint8_t { setting, deallocate, prepare, execute, sync };
   struct Expected {
     Step step = Step::sync;
     const Function* function = nullptr;

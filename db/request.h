@@ -109,8 +109,9 @@ class Request {
   // --- Set by the shard
 
   const Function* function = nullptr;
-  /// Requests of equal route are executed in order of submission, on one connection (writes).
-  /// The hash of what they lock: realm for realm and vlob writes, organization otherwise.
+  /// Writes of equal route are never under way on two connections of a process, and keep their
+  /// order unless one of them meets a lock that somebody else keeps. The hash of what they lock:
+  /// realm for realm and vlob writes, organization otherwise.
   std::uint64_t route = 0;
   /// Whose turn it takes among all that waits.
   FlowKey flow;

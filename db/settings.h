@@ -11,6 +11,7 @@
 
 namespace parsec::db {
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 /// How one connection of a worker batches and gives up.
@@ -19,6 +20,25 @@ struct LaneLimits {
   /// ones wait longer: 64 statements already hide the cost of the commit.
   std::size_t segment_requests = 64;
   std::size_t segment_bytes = std::size_t{1} << 20;
+  /// Reads of one batch take about so long together: a long batch would make its first ones wait
+  /// for its last.
+  microseconds read_segment_time{10000};
+
+  /// A write of so many bytes does not share a batch with small ones, …
+  std::size_t large_write_bytes = std::size_t{32} << 10;
+  /// … and the batch of large ones ends here.
+  std::size_t large_segment_bytes = std::size_t{512} << 10;
+
+  /// A list whose like took so long for the same organization lately is a heavy read.
+  microseconds heavy_read_time{8000};
+  milliseconds heavy_statement_timeout{10000};
+
+  /// In a batch that others share nobody waits longer for a lock. Who ran into one waits apart, …
+  milliseconds shared_lock_timeout{100};
+  /// … in turn with others like him, so long at a time, …
+  milliseconds lock_turn{1000};
+  /// … and so long in all. A realm that was locked stays suspect as long.
+  milliseconds lock_patience{10000};
 
   /// Serialization failures, deadlocks and unique violations of one request.
   unsigned retries = 20;
@@ -56,6 +76,8 @@ struct Settings {
   /// Attempts of the first connection, 0: without end; and the pause between them.
   std::uint32_t first_tries_number = 1;
   milliseconds first_tries_sleep{1000};
+  /// start() gives up when `min_connections` are not there by then.
+  milliseconds connections_limit{10000};
 
   /// Start although the schema is newer than this program.
   bool allow_newer_schema = false;
@@ -77,6 +99,11 @@ struct Settings {
 
 static_assert(LaneLimits{}.silence > SessionLimits{}.statement_timeout);
 static_assert(SessionLimits{}.statement_timeout > SessionLimits{}.lock_timeout);
+static_assert(LaneLimits{}.shared_lock_timeout < LaneLimits{}.lock_turn);
+static_assert(LaneLimits{}.lock_turn < LaneLimits{}.lock_patience);
+static_assert(LaneLimits{}.lock_patience < LaneLimits{}.queue_age);
+static_assert(LaneLimits{}.heavy_statement_timeout < LaneLimits{}.queue_age);
+static_assert(LaneLimits{}.large_write_bytes < LaneLimits{}.large_segment_bytes);
 static_assert(LaneLimits{}.resent_read_age > LaneLimits{}.unavailable_after);
 
 }  // namespace parsec::db

@@ -1,5 +1,6 @@
 #include "db/shard_gateway.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace parsec::db {
@@ -28,29 +29,40 @@ void ShardGateway::release(Request* request) {
   free_.push_back(request);
 }
 
-/// Equal routes go to one write lane of all, lanes being numbered through the workers; the worker
-/// finds its lane by the same number (worker.cpp).
+/// Equal routes go to one worker, which keeps them apart. To another one only while that has no
+/// connection: then PostgreSQL's locks do.
 ShardGateway::Door& ShardGateway::door_for(const Request& request) {
-  const std::uint64_t lanes_each = doors_.front().worker->write_lane_count();
-  return doors_[request.route % (lanes_each * doors_.size()) / lanes_each];
+  const std::size_t first = request.route % doors_.size();
+  for (std::size_t i = 0; i < doors_.size(); ++i) {
+    Door& door = doors_[(first + i) % doors_.size()];
+    if (door.worker->connections() > 0) return door;
+  }
+  return doors_[first];
+}
+
+bool ShardGateway::has_room(const Door& door, const Request& request) const {
+  if (door.outstanding == 0) return true;  // a single big request passes whatever the limit is
+  if (door.outstanding >= outstanding_limit_) return false;
+  const FlowShares::Amount free{
+      outstanding_limit_ - door.outstanding,
+      outstanding_bytes_limit_ - std::min(outstanding_bytes_limit_, door.outstanding_bytes)};
+  return request.size_bytes() <= free.bytes &&
+         shares_.admits(request.flow.organization, request.size_bytes(), free);
 }
 
 bool ShardGateway::submit(Request* request) {
   assert(request->function != nullptr);
   Door& door = door_for(*request);
-  // A single big request passes whatever the limit is.
-  const bool full = door.outstanding >= outstanding_limit_ ||
-                    (door.outstanding > 0 &&
-                     door.outstanding_bytes + request->size_bytes() > outstanding_bytes_limit_);
-  if (full) {
+  if (!has_room(door, *request)) {
     refusals_.store(refusals_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     return false;
   }
-  const bool pushed = door.worker->requests(shard_).try_push(request);
-  assert(pushed);  // the ring holds outstanding_limit_
+  shares_.add(request->flow.organization, request->size_bytes());
   ++door.outstanding;
   door.outstanding_bytes += request->size_bytes();
-  door.has_news = true;
+  door.has_requests = true;
+  const bool pushed = door.worker->requests(shard_).try_push(request);
+  assert(pushed);  // the ring holds outstanding_limit_
   return pushed;
 }
 
@@ -61,6 +73,7 @@ Request* ShardGateway::next_reply() {
     if (door.worker->replies(shard_).try_pop(request)) {
       --door.outstanding;
       door.outstanding_bytes -= request->size_bytes();
+      shares_.remove(request->flow.organization, request->size_bytes());
       return request;
     }
     next_door_ = (next_door_ + 1) % doors_.size();
@@ -90,8 +103,8 @@ void ShardGateway::push_fences() {
 void ShardGateway::flush() {
   push_fences();
   for (Door& door : doors_) {
-    if (!door.has_news) continue;
-    door.has_news = false;
+    if (!door.has_requests) continue;
+    door.has_requests = false;
     door.worker->notify();
   }
 }

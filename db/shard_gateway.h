@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "db/flow_shares.h"
 #include "db/gateway.h"
 #include "db/listener.h"
 #include "db/settings.h"
@@ -36,10 +37,11 @@ class ShardGateway final : public Gateway {
     Worker* worker = nullptr;
     std::size_t outstanding = 0;  // submitted and not given back
     std::size_t outstanding_bytes = 0;
-    bool has_news = false;  // since the last flush()
+    bool has_requests = false;  // since the last flush()
   };
 
   Door& door_for(const Request& request);
+  bool has_room(const Door& door, const Request& request) const;
   void push_fences();
 
   const std::uint32_t shard_;
@@ -47,6 +49,7 @@ class ShardGateway final : public Gateway {
   const std::size_t outstanding_bytes_limit_;
   Listener& listener_;
   std::vector<Door> doors_;
+  FlowShares shares_;          // of what is outstanding
   std::size_t next_door_ = 0;  // whose replies come next
 
   std::vector<std::unique_ptr<Request>> requests_;  // all that exist

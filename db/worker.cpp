@@ -21,8 +21,6 @@ using namespace std::chrono_literals;
 
 /// How often deadlines are looked at while there is something to answer.
 constexpr auto check_interval = 50ms;
-/// Fewer are not worth another Sync.
-constexpr std::size_t least_reads_of_a_segment = 4;
 constexpr std::uint64_t waker_tag = UINT64_MAX;  // epoll's data; other values: number of a lane
 
 }  // namespace
@@ -30,19 +28,20 @@ constexpr std::uint64_t waker_tag = UINT64_MAX;  // epoll's data; other values: 
 // --- Life ------------------------------------------------------------------------------------
 
 Worker::Worker(std::uint32_t number, Shape shape, const Settings& settings, Connector& connector)
-    : number_(number), shape_(shape), settings_(settings), connector_(connector) {
-  assert(shape.write_lanes > 0);
+    : number_(number),
+      shape_(shape),
+      settings_(settings),
+      connector_(connector),
+      gauges_(shape.lanes),
+      schedule_(settings.lane, settings.session, shape.lanes),
+      interests_(shape.lanes) {
+  assert(shape.lanes > 0);
   for (std::uint32_t i = 0; i < settings.shards; ++i) {
     shards_.push_back(std::make_unique<Shard>(settings.outstanding_requests));
   }
-  const std::uint32_t count = shape.write_lanes + shape.read_lanes;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const bool serves_reads = i >= shape.write_lanes || shape.read_lanes == 0;
-    lanes_.push_back(
-        std::make_unique<Lane>(settings.lane, *this, counters_, serves_reads ? &reads_ : nullptr));
+  for (std::uint32_t i = 0; i < shape.lanes; ++i) {
+    lanes_.push_back(std::make_unique<Lane>(settings, *this, counters_));
   }
-  interests_.resize(count);
-  gauges_ = std::vector<LaneGauge>(count);
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   if (epoll_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
   epoll_event event{EPOLLIN, {.u64 = waker_tag}};
@@ -71,12 +70,7 @@ void Worker::join() {
 
 void Worker::run() {
   now_ = std::chrono::steady_clock::now();
-  // Alternating, so that few connections serve writes and reads.
-  for (std::uint32_t i = 0, opened = 0; opened < shape_.eager_lanes && i < lanes_.size(); ++i) {
-    if (i < shape_.write_lanes) open(i), ++opened;
-    if (i < shape_.read_lanes && opened < shape_.eager_lanes)
-      open(shape_.write_lanes + i), ++opened;
-  }
+  down_since_ = now_;
   std::optional<TimePoint> stop_deadline;
   for (;;) {
     take_connections();
@@ -108,14 +102,9 @@ void Worker::take_requests() {
       job.shard = number;
       ++outstanding_;
       counters_.add(Count::requests);
-      (is_read(job) ? reads_ : write_lane(*request).writes()).push_back(job);
+      schedule_.push_back(job);
     }
   }
-}
-
-Lane& Worker::write_lane(const Request& request) {
-  // The gateway chose this worker by the upper part of the same quotient (shard_gateway.cpp).
-  return *lanes_[request.route % shape_.write_lanes];
 }
 
 void Worker::take_connections() {
@@ -129,45 +118,63 @@ void Worker::take_connections() {
   for (Delivery& delivery : deliveries) {
     lanes_[delivery.lane]->connected(std::move(delivery.connection), now_);
     connections_.fetch_add(1, std::memory_order_relaxed);
+    note_connections();
     update_interest(delivery.lane);
   }
 }
 
-/// Reads are dealt out evenly to the lanes that are free: one that took all of them would keep one
-/// process of PostgreSQL busy, and the others waiting.
-void Worker::start_segments() {
-  const auto is_idle = [](const auto& lane) { return lane->state() == Lane::State::idle; };
-  auto readers = static_cast<std::size_t>(std::ranges::count_if(
-      lanes_, [&](const auto& lane) { return is_idle(lane) && lane->serves_reads(); }));
+Schedule::Lanes Worker::lanes() const {
+  Schedule::Lanes result;
+  for (const auto& lane : lanes_) {
+    result.up += lane->is_up();
+    result.idle += lane->state() == Lane::State::idle;
+  }
+  return result;
+}
+
+/// What ends one connection often ends others in the same moment, and a write that is sent on one that
+/// only seems to be there would be `unknown`: those that have nothing to do are opened anew.
+void Worker::renew_idle_lanes() {
+  if (!std::exchange(had_loss_, false)) return;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    Lane& lane = *lanes_[i];
-    if (lane.state() != Lane::State::idle) continue;
-    std::size_t share = reads_.size();
-    if (lane.serves_reads()) {
-      share = std::max(least_reads_of_a_segment, (reads_.size() + readers - 1) / readers);
-      --readers;
-    }
-    lane.start_segment(now_, share);
+    if (lanes_[i]->state() != Lane::State::idle) continue;
+    lanes_[i]->retire(now_);
     update_interest(i);
+  }
+  had_loss_ = false;
+}
+
+void Worker::start_segments() {
+  renew_idle_lanes();
+  const auto is_idle = [](const auto& lane) { return lane->state() == Lane::State::idle; };
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    if (lanes_[i]->state() != Lane::State::busy) schedule_.finished(i);
+  }
+  for (;;) {
+    const auto work = schedule_.take(lanes(), now_, segment_);
+    if (!work) return;
+    const auto first = std::ranges::find_if(lanes_, is_idle);
+    const auto last = std::find_if(lanes_.rbegin(), lanes_.rend(), is_idle);
+    const auto number = static_cast<std::size_t>(*work == Work::read ? lanes_.rend() - last - 1
+                                                                     : first - lanes_.begin());
+    schedule_.started(number, *work, segment_);
+    lanes_[number]->start(*work, schedule_.timeouts_of(*work), segment_, now_);
+    segment_.clear();
+    update_interest(number);
   }
 }
 
-/// Opens lanes that have something to do: a write lane's own requests, or reads that no lane is
-/// free for.
+/// Those that are wanted from the start, and more when work waits for one. One after the other, so
+/// that each worker has one before any has several.
 void Worker::open_lanes() {
-  bool waits_for_read_lane = !reads_.empty();
-  for (const auto& lane : lanes_) {
-    if (lane->serves_reads() && lane->state() == Lane::State::connecting) {
-      waits_for_read_lane = false;
-    }
+  std::optional<std::size_t> unused;
+  for (std::size_t i = lanes_.size(); i-- > 0;) {
+    if (lanes_[i]->state() == Lane::State::connecting) return;
+    if (lanes_[i]->state() == Lane::State::unused) unused = i;
   }
-  for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    Lane& lane = *lanes_[i];
-    if (lane.state() != Lane::State::unused) continue;
-    if (lane.writes().empty() && !(lane.serves_reads() && waits_for_read_lane)) continue;
-    if (lane.serves_reads()) waits_for_read_lane = false;
-    open(i);
-  }
+  if (!unused) return;
+  const auto lanes = this->lanes();
+  if (lanes.up < shape_.eager_lanes || schedule_.waits_for_lane(lanes)) open(*unused);
 }
 
 void Worker::open(std::size_t lane) {
@@ -185,27 +192,28 @@ void Worker::open(std::size_t lane) {
 void Worker::check_time() {
   if (outstanding_ == 0 || now_ < next_check_) return;
   next_check_ = now_ + check_interval;
-  bool reads_served = false;
-  TimePoint reads_down_since{};
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    Lane& lane = *lanes_[i];
-    lane.check_time(now_);
+    lanes_[i]->check_time(now_);
     update_interest(i);
-    if (!lane.serves_reads()) continue;
-    reads_served = reads_served || lane.is_up();
-    reads_down_since = std::max(reads_down_since, lane.down_since());
   }
   const LaneLimits& limits = settings_.lane;
-  reads_.extract_if([&](const Job& job) {
+  const bool is_served = lanes().up > 0;
+  schedule_.extract_if([&](const Job& job) {
     auto expires = job.submitted + limits.queue_age;
-    if (!reads_served) {
-      expires = std::max(job.submitted, reads_down_since) + limits.unavailable_after;
-    }
+    if (!is_served) expires = std::max(job.submitted, down_since_) + limits.unavailable_after;
     if (job.resends > 0) expires = std::min(expires, job.submitted + limits.resent_read_age);
     if (now_ <= expires) return false;
     answer(job, Outcome::unavailable);
     return true;
   });
+}
+
+void Worker::take_back(const Job& job) { schedule_.push_front(job); }
+
+bool Worker::take_locked(const Job& job) { return schedule_.push_locked(job, now_); }
+
+void Worker::executed(Work work, std::span<const Job> segment, TimePoint::duration time) {
+  schedule_.note_executed(work, segment, time);
 }
 
 void Worker::answer(const Job& job, Outcome outcome) {
@@ -222,17 +230,25 @@ void Worker::answer(const Job& job, Outcome outcome) {
 }
 
 void Worker::publish_gauges() {
-  reads_waiting_.store(reads_.size(), std::memory_order_relaxed);
+  for (std::size_t i = 0; i < work_kinds; ++i) {
+    waiting_[i].store(schedule_.waiting(static_cast<Work>(i)), std::memory_order_relaxed);
+  }
+  locked_routes_.store(schedule_.locked_routes(), std::memory_order_relaxed);
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     gauges_[i].state.store(lanes_[i]->state(), std::memory_order_relaxed);
-    gauges_[i].writes.store(lanes_[i]->writes().size(), std::memory_order_relaxed);
+    gauges_[i].work.store(lanes_[i]->work(), std::memory_order_relaxed);
     gauges_[i].under_way.store(lanes_[i]->under_way(), std::memory_order_relaxed);
   }
 }
 
 std::string Worker::dump() const {
-  std::string text = fmt::format("database worker {}: connections={} reads_waiting={}", number_,
-                                 connections(), reads_waiting_.load(std::memory_order_relaxed));
+  std::string text =
+      fmt::format("database worker {}: connections={}/{}", number_, connections(), shape_.lanes);
+  for (std::size_t i = 0; i < work_kinds; ++i) {
+    text += fmt::format(" {}_waiting={}", name(static_cast<Work>(i)),
+                        waiting_[i].load(std::memory_order_relaxed));
+  }
+  text += fmt::format(" locked_routes={}", locked_routes_.load(std::memory_order_relaxed));
   for (std::size_t i = 0; i < count_size; ++i) {
     const auto count = static_cast<Count>(i);
     text += fmt::format(" {}={}", name(count), counters_.get(count));
@@ -243,15 +259,24 @@ std::string Worker::dump() const {
                         shards_[i]->requests.size(), shards_[i]->replies.size());
   }
   for (std::size_t i = 0; i < gauges_.size(); ++i) {
-    const bool writes = i < shape_.write_lanes;
-    const bool reads = !writes || shape_.read_lanes == 0;
-    text += fmt::format("database lane {}.{}: serves={} state={} writes_waiting={} under_way={}\n",
-                        number_, i, writes ? (reads ? "both" : "writes") : "reads",
+    text += fmt::format("database lane {}.{}: state={} work={} under_way={}\n", number_, i,
                         name(gauges_[i].state.load(std::memory_order_relaxed)),
-                        gauges_[i].writes.load(std::memory_order_relaxed),
+                        name(gauges_[i].work.load(std::memory_order_relaxed)),
                         gauges_[i].under_way.load(std::memory_order_relaxed));
   }
   return text;
+}
+
+/// Its last connection is gone, or the first one is back.
+void Worker::note_connections() {
+  const std::uint32_t up = connections();
+  if (up > 0 && down_since_ == TimePoint{}) return;
+  if (up > 0) {
+    down_since_ = {};
+  } else {
+    down_since_ = now_;
+    log::warn("database worker {}: no connection is left of {}", number_, shape_.lanes);
+  }
 }
 
 void Worker::wake_shards() {
@@ -300,7 +325,11 @@ void Worker::update_interest(std::size_t number) {
   const Interest wanted{lane.fd(), lane.wants_write()};
   if (wanted.fd < 0) {
     // Closing the socket took it out of epoll.
-    if (known.fd >= 0) connections_.fetch_sub(1, std::memory_order_relaxed);
+    if (known.fd >= 0) {
+      connections_.fetch_sub(1, std::memory_order_relaxed);
+      had_loss_ = true;
+      note_connections();
+    }
     known = wanted;
     return;
   }

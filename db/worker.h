@@ -1,18 +1,20 @@
 // A thread with several connections to PostgreSQL: takes requests from every shard's ring, lets its
 // lanes execute them and gives them back through the reply rings.
 //
-// Writes go to the write lane their route names, so that equal routes keep their order; reads to
-// whichever read lane is free. The thread sleeps in epoll when there is nothing to do, and is woken
-// by its Waker.
+// What waits, and which of it goes next, is the schedule's (schedule.h). Any lane does any work;
+// writes prefer the first ones and reads the last, so that each process of PostgreSQL keeps to few
+// functions. The thread sleeps in epoll when there is nothing to do, and is woken by its Waker.
 //
 // How much it can hold is bounded by its shards: each submits at most
 // Settings::outstanding_requests (gateway), so neither a ring nor a queue of a lane can overflow.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +22,7 @@
 #include "db/connector.h"
 #include "db/counters.h"
 #include "db/lane.h"
+#include "db/schedule.h"
 #include "engine/spsc_ring.h"
 #include "engine/waker.h"
 
@@ -29,11 +32,9 @@ class Worker final : public LaneHost {
  public:
   using Ring = engine::SpscRing<Request*>;
 
-  /// Connections: `write_lanes` take writes, `read_lanes` reads; without read lanes the others take
-  /// both. The first `eager_lanes` of them (alternating) are opened at once.
+  /// Connections: `lanes` at most, `eager_lanes` of them from the start.
   struct Shape {
-    std::uint32_t write_lanes = 1;
-    std::uint32_t read_lanes = 1;
+    std::uint32_t lanes = 2;
     std::uint32_t eager_lanes = 1;
   };
 
@@ -58,7 +59,6 @@ class Worker final : public LaneHost {
 
   const Counters& counters() const { return counters_; }
   std::uint32_t number() const { return number_; }
-  std::uint32_t write_lane_count() const { return shape_.write_lanes; }
   /// A line of counters and queues, and one for each lane, for people. Any thread.
   std::string dump() const;
   /// Connections that are ready now. Any thread.
@@ -80,22 +80,29 @@ class Worker final : public LaneHost {
   void run();
   void take_requests();
   void take_connections();
+  void renew_idle_lanes();
   void start_segments();
   void open_lanes();
   void open(std::size_t lane);
+  Schedule::Lanes lanes() const;
   void check_time();
   void wake_shards();
   void publish_gauges();
   bool has_arrivals() const;
   void sleep();
   void update_interest(std::size_t lane);
+  void note_connections();
+
+  // For the lanes
   void answer(const Job& job, Outcome outcome) override;
-  Lane& write_lane(const Request& request);
+  void take_back(const Job& job) override;
+  bool take_locked(const Job& job) override;
+  void executed(Work work, std::span<const Job> segment, TimePoint::duration time) override;
 
   /// What others may see of a lane: as it was at the end of the last turn.
   struct LaneGauge {
     std::atomic<Lane::State> state = Lane::State::unused;
-    std::atomic<std::size_t> writes = 0;  // that wait
+    std::atomic<Work> work = Work::read;
     std::atomic<std::size_t> under_way = 0;
   };
 
@@ -105,7 +112,8 @@ class Worker final : public LaneHost {
   Connector& connector_;
   Counters counters_;
   std::atomic<std::uint32_t> connections_ = 0;
-  std::atomic<std::size_t> reads_waiting_ = 0;
+  std::array<std::atomic<std::size_t>, work_kinds> waiting_{};
+  std::atomic<std::size_t> locked_routes_ = 0;
   std::vector<LaneGauge> gauges_;
   engine::Waker waker_;
   std::vector<std::unique_ptr<Shard>> shards_;
@@ -122,8 +130,11 @@ class Worker final : public LaneHost {
   TimePoint next_check_;
   std::uint64_t sequence_ = 0;
   std::size_t outstanding_ = 0;  // requests taken and not answered
-  Queue<Job> reads_;
-  std::vector<std::unique_ptr<Lane>> lanes_;  // write lanes first
+  Schedule schedule_;
+  std::vector<Job> segment_;  // of the lane that starts next
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  bool had_loss_ = false;  // of a connection, in this turn
+  TimePoint down_since_;  // no lane was up since then, if none is
   struct Interest {
     int fd = -1;
     bool write = false;

@@ -65,12 +65,12 @@ void block_read(Request& call, Author author, const Uuid& block_id) {
   call.text(author.organization_id).text(author.device_id).uuid(block_id);
 }
 
-// Large, and waits for whoever stores the same block: a transaction of its own.
+// Its route is the block's, so whoever stores the same one is waited for in one order everywhere.
 const Function block_data_create_function{
     .name = "block_data_create",
     .sql = "SELECT * FROM parsec_ext.block_data_create($1,$2,$3)",
     .parameter_count = 3,
-    .access = Access::solo_write,
+    .access = Access::shared_write,
 };
 
 void block_data_create(Request& call, std::string_view organization_id, const Uuid& block_id,
@@ -84,7 +84,7 @@ const Function block_data_read_function{
     .name = "block_data_read",
     .sql = "SELECT * FROM parsec_ext.block_data_read($1,$2)",
     .parameter_count = 2,
-    .access = Access::list_read,
+    .access = Access::read,
 };
 
 void block_data_read(Request& call, std::string_view organization_id, const Uuid& block_id) {

@@ -100,11 +100,12 @@ TEST(Program, DumpsItsStateOnSigusr1) {
   // What comes last is whole with it.
   ASSERT_TRUE(server.process().await_output("stale_completions=0\nshard 1: "));
   const std::string dump = server.process().output();
-  EXPECT_THAT(dump, ContainsRegex("\ndatabase worker 0: connections=[1-9][0-9]* reads_waiting=0 "
-                                  "requests=[1-9][0-9]* .* commits=0 "));
+  EXPECT_THAT(
+      dump, ContainsRegex("\ndatabase worker 0: connections=[1-9][0-9]*/[1-9][0-9]* read_waiting=0 "
+                          ".* requests=[1-9][0-9]* .* commits=0 "));
   EXPECT_THAT(dump, HasSubstr("\ndatabase rings 0.1: requests=0 replies=0\n"));
-  EXPECT_THAT(dump, ContainsRegex("\ndatabase lane 0.0: serves=[a-z]+ state=[a-z]+ "
-                                  "writes_waiting=0 under_way=0\n"));
+  EXPECT_THAT(dump, ContainsRegex("\ndatabase lane 0.0: state=[a-z]+ work=[a-z_]+ "
+                                  "under_way=0\n"));
   EXPECT_THAT(dump, HasSubstr("\nmails: completed=0 dropped=0 pending=0\n"));
   EXPECT_THAT(dump, ContainsRegex("\nshard 0: connections=[012] accepted=[012] "));
   EXPECT_EQ(server.stop(), 0);

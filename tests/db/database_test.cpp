@@ -207,7 +207,9 @@ TEST(Restart, OfTheServer) {
 }
 
 TEST_F(Faults, AServerThatBecameReadOnlyIsLeft) {
-  TestDatabase database{conninfo};
+  Settings settings = test_settings(conninfo);
+  settings.min_connections = settings.max_connections = 2;  // one of them listens
+  TestDatabase database{settings};
   database.call(add_shared, 0, [](Request& r) { fill_log(r, 1, "n"); });
   const std::string name = run_sql(admin, "SELECT current_database()");
   // As after a failover: sessions see it at once, new ones are refused by target_session_attrs.

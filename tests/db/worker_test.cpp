@@ -339,7 +339,7 @@ TEST_F(Worker, ReadsDoNotWaitForASlowOne) {
 
 TEST_F(Worker, ReadsAreDealtOutToAllLanesThatAreFree) {
   Settings settings = test_settings(conninfo);
-  settings.min_connections = settings.max_connections = 10;  // six of them for reads
+  settings.min_connections = settings.max_connections = 10;  // one listens, one is left for writes
   TestDatabase database{settings};
   EXPECT_TRUE(eventually([&] {
     return run_sql(admin,
@@ -356,7 +356,7 @@ TEST_F(Worker, ReadsAreDealtOutToAllLanesThatAreFree) {
   EXPECT_TRUE(eventually([&] {
     return run_sql(admin,
                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-                   " AND objid = 4711 AND NOT granted") == "6";
+                   " AND objid = 4711 AND NOT granted") == "8";
   }));
   run_sql(admin, "SELECT pg_advisory_unlock(4711)::text");
   database.finish();
@@ -385,7 +385,7 @@ TEST_F(Worker, TwoConnectionsAreEnough) {
 TEST_F(Worker, FewerConnectionsWithoutWork) {
   Settings settings = test_settings(conninfo);
   settings.min_connections = 3;
-  settings.max_connections = 10;  // one listens, three are for writes, six for reads
+  settings.max_connections = 10;  // one listens, one is left for writes
   TestDatabase database{settings};
   const std::string sql =
       "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -395,7 +395,7 @@ TEST_F(Worker, FewerConnectionsWithoutWork) {
   const Function held_read{"held_read", "SELECT 'held' FROM pg_advisory_xact_lock_shared(4711)", 0,
                            Access::read};
   run_sql(admin, "SELECT pg_advisory_lock(4711)::text");
-  for (std::uint64_t i = 0; i < 6; ++i) {
+  for (std::uint64_t i = 0; i < 8; ++i) {
     database.submit(held_read, i);
     database.submit(add_shared, i, [&](Request& r) { fill_log(r, 0, "n"); });
     database.database->gateway(0).flush();
