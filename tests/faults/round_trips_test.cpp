@@ -34,7 +34,7 @@ class StatementCount {
     return database_
         .value(
             "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements "
-            "WHERE query NOT LIKE '%pg_stat_statements%'")
+            "WHERE query NOT LIKE '%pg_stat_statements%' AND query NOT LIKE 'SELECT set_config%'")
         .integer();
   }
 
