@@ -35,6 +35,12 @@ int migrate_backend(const MigrateCommand& command) {
                 static_cast<int>(state.size()), state.data(), migration.message.empty() ? "" : ": ",
                 migration.message.c_str());
   }
+  for (const db::SequenceRepair& sequence : report.sequences) {
+    std::printf("sequence %s: behind its table (next %lld, newest row %lld): %s\n",
+                sequence.name.c_str(), static_cast<long long>(sequence.next),
+                static_cast<long long>(sequence.taken),
+                sequence.repaired ? "repaired" : "would be repaired");
+  }
   if (!report.error.empty()) std::fprintf(stderr, "Error: %s\n", report.error.c_str());
   return report.ok() ? 0 : 1;
 }

@@ -15,6 +15,7 @@
 #include "db/extensions.h"
 #include "db/listener.h"
 #include "db/migrations.h"
+#include "db/sequences.h"
 #include "db/shard_gateway.h"
 #include "db/worker.h"
 #include "engine/log.h"
@@ -45,6 +46,16 @@ std::expected<Connection, std::string> first_connection(const Settings& settings
   }
 }
 
+/// Rows can be stored: no sequence gives an id that is there already.
+std::expected<void, std::string> check_ids(Connection& connection) {
+  const auto sequences = read_id_sequences(connection);
+  if (!sequences) return Failure("Cannot look at the sequences: " + sequences.error().message);
+  if (auto refusal = sequences_refusal(*sequences); !refusal.empty()) {
+    return Failure(std::move(refusal));
+  }
+  return {};
+}
+
 /// The schema as this program needs it. A private database is ours to migrate, another one is not.
 std::expected<void, std::string> prepare_schema(Connection& connection, const Settings& settings) {
   if (connection.server_version() < oldest_server_version) {
@@ -73,7 +84,7 @@ std::expected<void, std::string> prepare_schema(Connection& connection, const Se
   if (auto installed = install_extensions(connection); !installed) {
     return Failure(installed.error());
   }
-  return {};
+  return check_ids(connection);
 }
 
 /// Connections of each worker.

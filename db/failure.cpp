@@ -1,5 +1,7 @@
 #include "db/failure.h"
 
+#include <fmt/format.h>
+
 namespace parsec::db {
 namespace {
 
@@ -8,7 +10,7 @@ struct Row {
   Remedy remedy;
 };
 
-constexpr Row table[] = {
+constexpr Row rows[] = {
     {"40001", Remedy::again},       // serialization_failure
     {"40P01", Remedy::again},       // deadlock_detected
     {"23505", Remedy::again},       // unique_violation: a counter that another server took
@@ -24,14 +26,31 @@ constexpr Row table[] = {
     {"57P05", Remedy::reconnect},  // idle_session_timeout
 };
 
+/// A row that a sequence numbered has a number that is taken: nobody was faster, and it would be
+/// taken again.
+bool is_taken_id(const ServerError& error) {
+  return error.sqlstate == "23505" && error.schema == "public" &&
+         error.constraint.ends_with("_pkey");
+}
+
 }  // namespace
 
-Remedy remedy_for(std::string_view sqlstate) {
-  for (const Row& row : table) {
-    if (row.sqlstate == sqlstate) return row.remedy;
+Remedy remedy_for(const ServerError& error) {
+  if (is_taken_id(error)) return Remedy::none;
+  for (const Row& row : rows) {
+    if (row.sqlstate == error.sqlstate) return row.remedy;
   }
   constexpr std::string_view connection_exception = "08";
-  return sqlstate.starts_with(connection_exception) ? Remedy::reconnect : Remedy::none;
+  return error.sqlstate.starts_with(connection_exception) ? Remedy::reconnect : Remedy::none;
+}
+
+std::string cure_for(const ServerError& error) {
+  if (!is_taken_id(error)) return {};
+  return fmt::format(
+      "The sequence public.{0}__id_seq is behind the ids of its table, as after a copy that left "
+      "sequences out: run `parsec backend migrate`, or SELECT setval(pg_get_serial_sequence("
+      "'public.{0}', '_id'), (SELECT max(_id) FROM public.{0}))",
+      error.table);
 }
 
 }  // namespace parsec::db

@@ -201,6 +201,12 @@ void Lane::note_error(const Pipeline::Event& event, bool at_commit) {
   sqlstate_ = sqlstate;
   message_ = one_line(error_field(event.result, PG_DIAG_MESSAGE_PRIMARY));
   if (message_.empty()) message_ = one_line(PQresultErrorMessage(event.result.get()));
+  const ServerError error{.sqlstate = sqlstate,
+                          .schema = error_field(event.result, PG_DIAG_SCHEMA_NAME),
+                          .table = error_field(event.result, PG_DIAG_TABLE_NAME),
+                          .constraint = error_field(event.result, PG_DIAG_CONSTRAINT_NAME)};
+  remedy_ = remedy_for(error);
+  if (const std::string cure = cure_for(error); !cure.empty()) message_ += ". " + cure;
 }
 
 /// The Sync was answered.
@@ -221,7 +227,7 @@ void Lane::settle(TimePoint now) {
 void Lane::settle_failed(TimePoint now) {
   counters_.add(Count::aborts);
   for (const Job& job : segment_) drop_result(*job.request);
-  const Remedy remedy = remedy_for(sqlstate_);
+  const Remedy remedy = remedy_;
   if (remedy == Remedy::reconnect) return lose(now, message_);
   if (remedy == Remedy::prepare) pipeline_->forget_statements();
   if (segment_.size() == 1) return settle_single(remedy);

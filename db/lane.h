@@ -121,6 +121,7 @@ class Lane {
   bool failed_ = false;              // PostgreSQL reported an error
   std::size_t failed_job_ = no_job;  // whose; none: the commit's
   bool rolled_back_ = false;         // by that error, for certain
+  Remedy remedy_ = Remedy::none;     // of that error
   std::string sqlstate_;
   std::string message_;
   TimePoint last_heard_;

@@ -10,6 +10,7 @@
 #include "db/embedded_cluster.h"
 #include "db/embedded_sql.h"
 #include "db/extensions.h"
+#include "db/sequences.h"
 #include "db/transaction.h"
 
 namespace parsec::db {
@@ -79,6 +80,27 @@ std::expected<bool, SqlError> apply(Connection& connection, const Migration& mig
   return true;
 }
 
+std::expected<void, std::string> repair_sequences(Connection& connection,
+                                                  const MigrationOptions& options,
+                                                  MigrationReport& report) {
+  const auto explained = [](const SqlError& error) {
+    return std::unexpected("Cannot repair sequences: " + error.message);
+  };
+  const auto sequences = read_id_sequences(connection);
+  if (!sequences) return explained(sequences.error());
+  for (const IdSequence& sequence : *sequences) {
+    if (!sequence.is_behind()) continue;
+    SequenceRepair repair{sequence.name, sequence.next, sequence.taken, false};
+    if (!options.dry_run) {
+      const auto moved = repair_id_sequence(connection, sequence);
+      if (!moved) return explained(moved.error());
+      repair.repaired = true;
+    }
+    report.sequences.push_back(std::move(repair));
+  }
+  return {};
+}
+
 MigrationReport failed(std::string error) {
   MigrationReport report;
   report.error = std::move(error);
@@ -142,6 +164,10 @@ MigrationReport migrate(Connection& connection, const MigrationOptions& options)
     }
     report.migrations.push_back(std::move(result));
     if (report.migrations.back().state == State::failed) return report;
+  }
+  if (auto repaired = repair_sequences(connection, options, report); !repaired) {
+    report.error = repaired.error();
+    return report;
   }
   if (options.dry_run) return report;
   if (auto installed = install_extensions(connection); !installed) {

@@ -28,9 +28,18 @@ struct MigrationResult {
   std::string message;  // of a failure
 };
 
+/// A sequence that was behind its table (db/sequences.h).
+struct SequenceRepair {
+  std::string name;
+  std::int64_t next = 0;   // what it would have given
+  std::int64_t taken = 0;  // the greatest id that is there
+  bool repaired = false;   // else: it would be
+};
+
 struct MigrationReport {
   std::vector<MigrationResult> migrations;  // in order; ends at the first failure
-  std::string error;  // why nothing could be done, or why the extensions failed; empty: all is well
+  std::vector<SequenceRepair> sequences;
+  std::string error;  // why nothing could be done, or why what comes after the migrations failed
 
   bool ok() const;
 };
@@ -41,7 +50,7 @@ struct MigrationOptions {
 };
 
 /// What `parsec backend migrate --db` does, whole: connects (a private cluster is started for it
-/// and stopped after it), migrates, installs the extensions.
+/// and stopped after it), migrates, repairs sequences, installs the extensions.
 MigrationReport migrate(const Settings& settings, const MigrationOptions& options);
 
 /// The same on a connection that is there.

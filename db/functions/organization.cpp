@@ -61,6 +61,21 @@ void organization_update(Request& call, std::string_view organization_id,
   call.text(organization_id).optional_datetime(expiration_date).bytes(notification);
 }
 
+// It waits for transactions on other connections, so it keeps none waiting that write.
+const Function await_writes_function{
+    .name = "await_writes",
+    .sql = "SELECT * FROM parsec_ext.await_writes($1,$2)",
+    .parameter_count = 2,
+    .access = Access::solo_read,
+};
+
+void await_writes(Request& call, std::string_view organization_id,
+                  std::optional<std::string_view> user_id) {
+  call.function = &await_writes_function;
+  call.route = route_of(organization_id);
+  call.text(organization_id).optional_text(user_id);
+}
+
 const Function organization_bootstrap_function{
     .name = "organization_bootstrap",
     .sql =

@@ -14,6 +14,7 @@ extern const Function organization_status_function;
 extern const Function organization_stats_function;
 extern const Function organization_update_function;
 extern const Function organization_bootstrap_function;
+extern const Function await_writes_function;
 
 /// status: already_exists.
 void organization_create(Request& call, std::string_view organization_id,
@@ -34,9 +35,18 @@ struct OrganizationStatsColumns {
 /// status: not_found.
 void organization_stats(Request& call, std::string_view organization_id);
 
-/// status: not_found. notification: organization.expired, sent if the date is past.
+struct OrganizationUpdateColumns {
+  static constexpr int expired = 1;
+};
+/// status: not_found. expired: the date is past; notification organization.expired was sent, and
+/// await_writes() must follow before the reply.
 void organization_update(Request& call, std::string_view organization_id,
                          std::optional<DateTime> expiration_date, Bytes notification);
+
+/// Returns when no write commits any more of those whose rights were ended by a call that returned:
+/// a user's who was revoked, or (no user) those of an organization that expired.
+void await_writes(Request& call, std::string_view organization_id,
+                  std::optional<std::string_view> user_id);
 
 /// status: already_bootstrapped, not_found. user.profile is ADMIN. notification: user.created.
 void organization_bootstrap(Request& call, std::string_view organization_id,

@@ -2,6 +2,7 @@
 #include "db/functions/user.h"
 
 #include "db/functions/route.h"
+#include "db/functions/search_pattern.h"
 
 namespace parsec::db::functions {
 
@@ -18,7 +19,7 @@ void user_get(Request& call, Author author, std::string_view user_id) {
   call.text(author.organization_id).text(author.device_id).text(user_id);
 }
 
-// Looks at all users of the organization, by a regular expression.
+// Looks at all users of the organization.
 const Function human_find_function{
     .name = "human_find",
     .sql = "SELECT * FROM parsec_ext.human_find($1,$2,$3,$4,$5,$6,$7)",
@@ -28,11 +29,12 @@ const Function human_find_function{
 
 void human_find(Request& call, Author author, std::optional<std::string_view> query,
                 bool omit_revoked, bool omit_non_human, Page page) {
+  const auto pattern = query ? search_pattern(*query) : std::nullopt;
   call.function = &human_find_function;
   call.route = route_of(author.organization_id);
   call.text(author.organization_id)
       .text(author.device_id)
-      .optional_text(query)
+      .optional_text(pattern)
       .boolean(omit_revoked)
       .boolean(omit_non_human)
       .int8(page.offset)

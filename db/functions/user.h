@@ -40,7 +40,7 @@ struct HumanFindColumns {
   static constexpr int label = 4;
   static constexpr int revoked = 5;
 };
-/// status: not_allowed, invalid_query.
+/// query: plain text without NUL, see search_pattern.h. status: not_allowed.
 void human_find(Request& call, Author author, std::optional<std::string_view> query,
                 bool omit_revoked, bool omit_non_human, Page page);
 
@@ -67,7 +67,8 @@ struct NewUser {
 /// status: not_allowed, user_already_exists, human_already_exists. notification: user.created.
 void user_create(Request& call, Author author, const NewUser& user, Bytes notification);
 
-/// status: not_allowed, not_found, already_revoked. notification: user.revoked.
+/// status: not_allowed, not_found, already_revoked. notification: user.revoked. Before anybody is
+/// told that the user is revoked, await_writes() must follow (organization.h).
 void user_revoke(Request& call, Author author, std::string_view user_id, DateTime revoked_on,
                  Bytes revoked_user_certificate, Bytes notification);
 

@@ -84,6 +84,11 @@ Command organization_update(Session& session, Fields fields) {
   db::functions::organization_update(call, organization_id, expiration_date, expired.bytes());
   const db::Rows rows = co_await session.execute(call);
   if (rows.status() != "ok") co_return session.reply_error("not_found");
+  if (rows.boolean(0, db::functions::OrganizationUpdateColumns::expired)) {
+    auto& writes = session.new_call();
+    db::functions::await_writes(writes, organization_id, std::nullopt);
+    co_await session.execute(writes);
+  }
   session.reply_ok();
 }
 

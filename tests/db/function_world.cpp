@@ -112,6 +112,17 @@ Sql::Reply Sql::receive() {
   return std::move(sent_);
 }
 
+std::string Sql::refusal(const Fill& fill) {
+  send(fill);
+  const auto executed = std::move(sent_);
+  executed->result = PQgetResult(connection_);
+  while (auto* more = PQgetResult(connection_)) PQclear(more);
+  const char* sqlstate = PQresultErrorField(executed->result, PG_DIAG_SQLSTATE);
+  if (sqlstate == nullptr) return {};
+  const char* constraint = PQresultErrorField(executed->result, PG_DIAG_CONSTRAINT_NAME);
+  return std::string{sqlstate} + " " + (constraint != nullptr ? constraint : "");
+}
+
 bool Sql::is_blocked() {
   Sql observer;
   const auto query =

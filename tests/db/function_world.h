@@ -41,6 +41,8 @@ class Sql {
   std::int64_t number(const std::string& query) { return std::stoll(run(query)); }
 
   Reply call(const Fill& fill);
+  /// What PostgreSQL refused it with, "<SQLSTATE> <constraint>"; "" if it did not.
+  std::string refusal(const Fill& fill);
   std::string status(const Fill& fill) { return std::string{call(fill)->rows().status()}; }
 
   /// The same in two steps, for calls that have to wait for another connection.

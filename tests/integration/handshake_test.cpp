@@ -306,12 +306,12 @@ TEST_F(HandshakeTest, ExpirationArrivesByItself) {
   EXPECT_EQ(connected.wait_end(), 1000);
 }
 
-TEST_F(HandshakeTest, RevocationAheadIsNotYetInForce) {
+TEST_F(HandshakeTest, ARevocationAheadIsInForce) {
   Session alice = this->alice();
   const Device bob = alice.add_user("bob");
   alice.require("user_revoke",
                 {{"revoked_user_certificate", alice.revocation("bob", now() + 10min)}});
-  accepted(answer_of(bob));
+  expect_refused_handshake(answer_of(bob), "revoked_device", "Device has been revoked");
 }
 
 // --- §2.2 INVITED --------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "db/functions/organization.h"
 #include "tests/support/service_fixture.h"
 
 namespace parsec::testing {
@@ -59,7 +60,7 @@ TEST_F(AdministrationCommands, Replies) {
        {{text_cell("ok"), int_cell(1), int_cell(2), int_cell(3)}},
        R"({status="ok" data_size=1 metadata_size=2 users=3})"},
       {"organization_update", {{text_cell("not_found")}}, R"({status="not_found"})"},
-      {"organization_update", {{text_cell("ok")}}, R"({status="ok"})"},
+      {"organization_update", {{text_cell("ok"), bool_cell(false)}}, R"({status="ok"})"},
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.cmd);
@@ -67,6 +68,16 @@ TEST_F(AdministrationCommands, Replies) {
     answer(row.rows);
     EXPECT_EQ(take_reply(admin), row.reply);
   }
+}
+
+// The reply to what ends rights waits for the writes that began before.
+TEST_F(AdministrationCommands, AnExpirationIsToldWhenNobodyWritesAnyMore) {
+  ask("organization_update", "Org", true);
+  answer({{text_cell("ok"), bool_cell(true)}});
+  ASSERT_EQ(database.submitted.size(), 1U);
+  EXPECT_EQ(database.submitted[0]->function, &db::functions::await_writes_function);
+  answer({{text_cell("ok")}});
+  EXPECT_EQ(take_reply(admin), R"({status="ok"})");
 }
 
 TEST_F(AdministrationCommands, EveryTokenIsANewOne) {

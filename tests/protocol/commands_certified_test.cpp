@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "db/functions/organization.h"
 #include "tests/protocol/signing.h"
 #include "tests/support/service_fixture.h"
 
@@ -99,17 +100,23 @@ TEST_F(CertifiedCommands, RevocationsByWhatTheDatabaseSays) {
   struct Row {
     const char* status;
     std::string reply;
+    bool waits = false;  // for the writes of the user that began before
   };
   const Row rows[] = {
       {"not_allowed", refused("not_allowed", "User `alice` is not admin")},
       {"not_found", R"({status="not_found"})"},
-      {"already_revoked", refused("already_revoked", "User `bob` already revoked")},
-      {"ok", R"({status="ok"})"},
+      {"already_revoked", refused("already_revoked", "User `bob` already revoked"), true},
+      {"ok", R"({status="ok"})", true},
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.status);
     revoke("bob");
     answer({{text_cell(row.status)}});
+    if (row.waits) {
+      ASSERT_EQ(database.submitted.size(), 1U);
+      EXPECT_EQ(database.submitted[0]->function, &db::functions::await_writes_function);
+      answer({{text_cell("ok")}});
+    }
     EXPECT_EQ(take_reply(alice), row.reply);
   }
 }

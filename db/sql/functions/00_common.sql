@@ -17,7 +17,9 @@
 --
 -- The author. Every function of an authenticated connection starts with (after its lock, if any)
 --
---     DECLARE author record;
+--     DECLARE
+--       held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);  -- writers
+--       author record;
 --     BEGIN
 --       SELECT * INTO author FROM parsec_ext.author(organization_id, device_id);
 --       IF author.status <> 'ok' THEN
@@ -30,15 +32,16 @@
 CREATE SCHEMA IF NOT EXISTS parsec_ext;
 
 -- Always one row. status: ok, author_revoked, organization_expired, or author_unknown (the database
--- was emptied or replaced under a connection). statement_timestamp(), not now(): a transaction that
--- many commands share may be older than the revocation that was acknowledged before this command
--- was sent.
+-- was emptied or replaced under a connection). A revocation counts as soon as it is stored, whatever
+-- its date (2-handshake.md §2.2). clock_timestamp(), not now(): the transaction may be older than an
+-- expiration that was acknowledged before this command was sent, and the statement than one that was
+-- while it waited for its lock.
 CREATE OR REPLACE FUNCTION parsec_ext.author(organization_id text, device_id text)
 RETURNS TABLE (
   status text,
-  organization integer,
-  device integer,
-  user_ integer,
+  organization bigint,
+  device bigint,
+  user_ bigint,
   user_id text,
   profile public.user_profile
 )
@@ -47,13 +50,13 @@ AS $$
   SELECT
     CASE
       WHEN u._id IS NULL THEN 'author_unknown'
-      WHEN u.revoked_on <= statement_timestamp() THEN 'author_revoked'
-      WHEN o.expiration_date <= statement_timestamp() THEN 'organization_expired'
+      WHEN u.revoked_on IS NOT NULL THEN 'author_revoked'
+      WHEN o.expiration_date <= clock_timestamp() THEN 'organization_expired'
       ELSE 'ok'
     END,
-    o._id,
-    d._id,
-    u._id,
+    o._id::bigint,
+    d._id::bigint,
+    u._id::bigint,
     u.user_id::text,
     COALESCE(u.profile, 'STANDARD')
   FROM (SELECT) AS always
@@ -71,6 +74,100 @@ AS $$
     SELECT found._id, found.user_id, found.revoked_on, found.profile FROM public.user_ AS found
     WHERE found._id = d.user_ LIMIT 1
   ) AS u ON true
+$$;
+
+-- --- Rights end exactly
+--
+-- No write of a user commits after the reply `ok` to what ended the user's rights: a revocation, or
+-- the expiration of the organization. A writer holds the user's rights (a shared lock, to the end of
+-- its transaction) before the statement that looks them up. Who ends them commits first, and then
+-- waits in await_writes() until no transaction holds them that may have looked before.
+--
+-- A writer never waits for that lock: it cannot be had only while somebody is in await_writes(), so
+-- what ended the rights is committed, and the lookup will find it. Hence no order of locks matters
+-- here, and a batch of many users' writes is not held up by one who is being revoked.
+--
+-- Other servers on the database take no such lock: their writes may commit shortly after our `ok`,
+-- and ours after theirs.
+
+CREATE OR REPLACE FUNCTION parsec_ext.rights_key(organization_id text, user_id text)
+RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT hashtextextended(user_id, hashtextextended(organization_id, 0)) $$;
+
+-- When the lock below cannot be had. If the rights are there all the same (an expiration taken back at once, or
+-- two users of one key), the driver tries again.
+CREATE OR REPLACE FUNCTION parsec_ext.rights_ended(organization_id text, device_id text)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+  IF device_id IS NULL AND EXISTS (
+    SELECT FROM public.organization AS o
+    WHERE o.organization_id = rights_ended.organization_id
+      AND (o.expiration_date IS NULL OR o.expiration_date > clock_timestamp())
+  ) OR EXISTS (
+    SELECT FROM parsec_ext.author(organization_id, device_id) AS author
+    WHERE author.status = 'ok'
+  ) THEN
+    RAISE serialization_failure USING MESSAGE = 'the rights of the author are being changed';
+  END IF;
+  RETURN true;
+END
+$$;
+
+-- Always true. device_id null: those of the organization's claimers and strangers, which end with it.
+-- Called in the declarations of a function it is inlined and costs no statement: 1 µs.
+CREATE OR REPLACE FUNCTION parsec_ext.hold_rights(organization_id text, device_id text)
+RETURNS boolean
+LANGUAGE sql VOLATILE
+AS $$
+  SELECT pg_try_advisory_xact_lock_shared(
+    parsec_ext.rights_key(organization_id, COALESCE(split_part(device_id, '@', 1), ''))
+  ) OR parsec_ext.rights_ended(organization_id, device_id)
+$$;
+
+-- Waits for the writes of a user, or of the whole organization (user_id null), whose rights were ended by
+-- a transaction that is committed. ok. In a transaction of its own.
+CREATE OR REPLACE FUNCTION parsec_ext.await_writes(organization_id text, user_id text)
+RETURNS TABLE (status text)
+LANGUAGE plpgsql VOLATILE
+AS $$
+#variable_conflict use_column
+DECLARE
+  held bigint;
+BEGIN
+  IF await_writes.user_id IS NOT NULL THEN
+    PERFORM pg_advisory_xact_lock(
+      parsec_ext.rights_key(await_writes.organization_id, await_writes.user_id)
+    );
+  ELSE
+    -- Only of those that are held now: whoever comes later looks after the end.
+    FOR held IN
+      SELECT DISTINCT lock.key
+      FROM (
+        SELECT l.classid::bigint << 32 | l.objid::bigint AS key
+        FROM pg_locks AS l
+        WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted AND l.mode = 'ShareLock'
+          AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+      ) AS lock
+      WHERE lock.key IN (
+        SELECT parsec_ext.rights_key(await_writes.organization_id, u.user_id)
+        FROM public.user_ AS u
+        WHERE u.organization = (
+          SELECT o._id FROM public.organization AS o
+          WHERE o.organization_id = await_writes.organization_id
+        )
+        UNION ALL
+        SELECT parsec_ext.rights_key(await_writes.organization_id, '')
+      )
+      ORDER BY lock.key
+    LOOP
+      PERFORM pg_advisory_xact_lock(held);
+    END LOOP;
+  END IF;
+  status := 'ok'; RETURN NEXT;
+END
 $$;
 
 -- The shortest msgpack form of an integer, as the wire has it (1-transport.md §1.3). Not STRICT:

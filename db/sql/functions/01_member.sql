@@ -3,12 +3,12 @@
 --
 -- The current role is that of the newest role certificate: by its timestamp, among equal ones the
 -- last stored (4-commands.md §4.5). realm may be null: then there is no role.
-CREATE OR REPLACE FUNCTION parsec_ext.member(organization_id text, device_id text, realm integer)
+CREATE OR REPLACE FUNCTION parsec_ext.member(organization_id text, device_id text, realm bigint)
 RETURNS TABLE (
   status text,
-  organization integer,
-  device integer,
-  user_ integer,
+  organization bigint,
+  device bigint,
+  user_ bigint,
   profile public.user_profile,
   role public.realm_role
 )

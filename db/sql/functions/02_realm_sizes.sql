@@ -17,16 +17,16 @@
 -- tables of the contract: it would forbid other servers to TRUNCATE them.
 
 CREATE TABLE IF NOT EXISTS parsec_ext.realm_vlobs_size (
-  realm integer PRIMARY KEY,
+  realm bigint PRIMARY KEY,
   generation oid NOT NULL,
-  index integer NOT NULL,
+  index bigint NOT NULL,
   size bigint NOT NULL
 );
 
 CREATE TABLE IF NOT EXISTS parsec_ext.realm_blocks_size (
-  realm integer PRIMARY KEY,
+  realm bigint PRIMARY KEY,
   generation oid NOT NULL,
-  block integer NOT NULL,
+  block bigint NOT NULL,
   size bigint NOT NULL
 );
 
@@ -38,7 +38,7 @@ AS $$ SELECT age(row_xmin) > age(pg_snapshot_xmin(pg_current_snapshot())::xid) $
 
 -- Takes up to 1024 more log entries into the known sum. The caller holds the realm's lock; it
 -- calls at every 128th entry, so a write pays for about one more lookup.
-CREATE OR REPLACE FUNCTION parsec_ext.realm_vlobs_size_advance(realm integer)
+CREATE OR REPLACE FUNCTION parsec_ext.realm_vlobs_size_advance(realm bigint)
 RETURNS void
 LANGUAGE sql VOLATILE
 AS $$
@@ -64,7 +64,7 @@ AS $$
     SET generation = excluded.generation, index = excluded.index, size = excluded.size
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.realm_vlobs_size(realm integer)
+CREATE OR REPLACE FUNCTION parsec_ext.realm_vlobs_size(realm bigint)
 RETURNS bigint
 LANGUAGE sql STABLE
 AS $$
@@ -83,7 +83,7 @@ $$;
 
 -- Likewise for blocks, as far as they are settled. The caller holds the realm's lock; it calls for
 -- about every 64th block.
-CREATE OR REPLACE FUNCTION parsec_ext.realm_blocks_size_advance(realm integer)
+CREATE OR REPLACE FUNCTION parsec_ext.realm_blocks_size_advance(realm bigint)
 RETURNS void
 LANGUAGE sql VOLATILE
 AS $$
@@ -114,7 +114,7 @@ AS $$
     SET generation = excluded.generation, block = excluded.block, size = excluded.size
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.realm_blocks_size(realm integer)
+CREATE OR REPLACE FUNCTION parsec_ext.realm_blocks_size(realm bigint)
 RETURNS bigint
 LANGUAGE sql STABLE
 AS $$

@@ -22,16 +22,16 @@ ON parsec_ext.invitation_claim (created_on);
 -- The organization of an anonymous connection. Always one row: ok, not_found (the database was emptied
 -- under the connection), organization_expired.
 CREATE OR REPLACE FUNCTION parsec_ext.organization_of_stranger(organization_id text)
-RETURNS TABLE (status text, organization integer)
+RETURNS TABLE (status text, organization bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 AS $$
   SELECT
     CASE
       WHEN o._id IS NULL THEN 'not_found'
-      WHEN o.expiration_date <= statement_timestamp() THEN 'organization_expired'
+      WHEN o.expiration_date <= clock_timestamp() THEN 'organization_expired'
       ELSE 'ok'
     END,
-    o._id
+    o._id::bigint
   FROM (SELECT) AS always
   LEFT JOIN LATERAL (
     SELECT found._id, found.expiration_date FROM public.organization AS found
@@ -40,11 +40,11 @@ AS $$
 $$;
 
 -- The device that invited, if there is a valid invitation; else null. Inlined by the planner.
-CREATE OR REPLACE FUNCTION parsec_ext.user_inviter(organization integer, user_id text)
-RETURNS TABLE (device integer)
+CREATE OR REPLACE FUNCTION parsec_ext.user_inviter(organization bigint, user_id text)
+RETURNS TABLE (device bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 AS $$
-  SELECT i.creator
+  SELECT i.creator::bigint
   FROM public.user_invitation AS i
   WHERE i.organization = user_inviter.organization
     AND i.user_id = user_inviter.user_id
@@ -54,11 +54,11 @@ AS $$
       WHERE u.organization = user_inviter.organization AND u.user_id = user_inviter.user_id
     )
 $$;
-CREATE OR REPLACE FUNCTION parsec_ext.device_inviter(organization integer, device_id text)
-RETURNS TABLE (device integer)
+CREATE OR REPLACE FUNCTION parsec_ext.device_inviter(organization bigint, device_id text)
+RETURNS TABLE (device bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 AS $$
-  SELECT i.creator
+  SELECT i.creator::bigint
   FROM public.device_invitation AS i
   WHERE i.organization = device_inviter.organization
     AND i.device_id = device_inviter.device_id
@@ -83,6 +83,7 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, author_device_id);
   author record;
 BEGIN
   SELECT * INTO author FROM parsec_ext.author(organization_id, author_device_id);
@@ -117,6 +118,7 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, author_device_id);
   author record;
 BEGIN
   SELECT * INTO author FROM parsec_ext.author(organization_id, author_device_id);
@@ -151,6 +153,7 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, author_device_id);
   author record;
 BEGIN
   SELECT * INTO author FROM parsec_ext.author(organization_id, author_device_id);
@@ -178,6 +181,7 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, author_device_id);
   author record;
 BEGIN
   SELECT * INTO author FROM parsec_ext.author(organization_id, author_device_id);
@@ -195,7 +199,7 @@ $$;
 -- --- The invited
 
 -- ok, or that status; not_found if device is null. Rows after row 0 are the trustchain of a user_get.
-CREATE OR REPLACE FUNCTION parsec_ext.inviter_certificates(found_status text, device integer)
+CREATE OR REPLACE FUNCTION parsec_ext.inviter_certificates(found_status text, device bigint)
 RETURNS TABLE (
   status text,
   user_certificate bytea,
@@ -216,7 +220,7 @@ BEGIN
   END IF;
 
   SELECT u.user_certificate, d.device_certificate,
-    ARRAY[d.device_certifier, u.user_certifier, u.revoked_user_certifier] AS certifiers
+    ARRAY[d.device_certifier, u.user_certifier, u.revoked_user_certifier]::bigint[] AS certifiers
   INTO inviter
   FROM public.device AS d
   JOIN public.user_ AS u ON u._id = d.user_
@@ -307,6 +311,7 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, NULL);
   place record;
 BEGIN
   SELECT * INTO place FROM parsec_ext.organization_of_stranger(organization_id);
@@ -334,6 +339,7 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, NULL);
   place record;
 BEGIN
   SELECT * INTO place FROM parsec_ext.organization_of_stranger(organization_id);

@@ -16,7 +16,7 @@ DECLARE
   realm record;
   author record;
 BEGIN
-  SELECT r._id, r.maintenance_type INTO realm
+  SELECT r._id::bigint, r.maintenance_type INTO realm
   FROM public.realm AS r
   WHERE r.organization = (
       SELECT o._id FROM public.organization AS o
@@ -59,17 +59,18 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
   id_lock CONSTANT bigint := hashtextextended(
     block_create.organization_id, uuid_hash_extended(block_create.block_id, 1)
   );
   realm record;
   author record;
-  created integer;
+  created bigint;
 BEGIN
   IF block_create.alone THEN
     PERFORM pg_advisory_xact_lock(id_lock);
   END IF;
-  SELECT r._id, r.maintenance_type INTO realm
+  SELECT r._id::bigint, r.maintenance_type INTO realm
   FROM public.realm AS r
   WHERE r.organization = (
       SELECT o._id FROM public.organization AS o
@@ -97,7 +98,7 @@ BEGIN
     author.organization, block_create.block_id, realm._id, author.device, block_create.size,
     clock_timestamp()
   )
-  ON CONFLICT DO NOTHING
+  ON CONFLICT (organization, block_id) DO NOTHING
   RETURNING _id INTO created;
   IF created IS NULL THEN
     status := 'already_exists'; RETURN NEXT; RETURN;
@@ -122,7 +123,7 @@ DECLARE
   realm record;
   reader record;
 BEGIN
-  SELECT r._id, r.maintenance_type INTO realm
+  SELECT r._id::bigint, r.maintenance_type INTO realm
   FROM public.realm AS r
   WHERE r._id = (
     SELECT b.realm
@@ -162,7 +163,7 @@ AS $$
 BEGIN
   INSERT INTO public.block_data (organization_id, block_id, data)
   VALUES (block_data_create.organization_id, block_data_create.block_id, block_data_create.data)
-  ON CONFLICT DO NOTHING;
+  ON CONFLICT (organization_id, block_id) DO NOTHING;
   status := 'ok'; RETURN NEXT;
 END
 $$;

@@ -31,6 +31,7 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, author_device_id);
   author record;
 BEGIN
   SELECT * INTO author FROM parsec_ext.author(organization_id, author_device_id);
@@ -49,7 +50,7 @@ BEGIN
     device_create.device_certificate, author.device, certified_on,
     device_create.redacted_device_certificate, device_create.device_label
   )
-  ON CONFLICT DO NOTHING;
+  ON CONFLICT (organization, device_id) DO NOTHING;
   IF NOT FOUND THEN
     status := 'already_exists';
   ELSE
@@ -104,6 +105,7 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
   author record;
 BEGIN
   SELECT * INTO author FROM parsec_ext.author(organization_id, device_id);

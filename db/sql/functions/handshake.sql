@@ -24,7 +24,7 @@ AS $$
     d.device_certificate,
     o.root_verify_key,
     COALESCE(o.expiration_date <= statement_timestamp(), false),
-    COALESCE(u.revoked_on <= statement_timestamp(), false),
+    u.revoked_on IS NOT NULL,
     COALESCE(u.profile, 'STANDARD')::text
   FROM (SELECT) AS always
   LEFT JOIN LATERAL (
@@ -164,7 +164,7 @@ AS $$
 DECLARE
   found record;
 BEGIN
-  SELECT o.expiration_date, u._id, u.revoked_on INTO found
+  SELECT o.expiration_date, u._id::bigint, u.revoked_on INTO found
   FROM public.organization AS o
   CROSS JOIN LATERAL (
     SELECT one.* FROM public.user_ AS one
@@ -173,7 +173,7 @@ BEGIN
   WHERE o.organization_id = user_realms.organization_id;
   status := CASE
     WHEN found._id IS NULL THEN 'author_unknown'
-    WHEN found.revoked_on <= statement_timestamp() THEN 'author_revoked'
+    WHEN found.revoked_on IS NOT NULL THEN 'author_revoked'
     WHEN found.expiration_date <= statement_timestamp() THEN 'organization_expired'
     ELSE 'ok'
   END;

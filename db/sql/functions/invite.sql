@@ -9,7 +9,7 @@
 -- ok. SHA-256 of both payloads, which are keys. Written under the lock of the invitation. Without
 -- foreign key: others must be able to TRUNCATE the tables of the contract.
 CREATE TABLE IF NOT EXISTS parsec_ext.conduit_met (
-  invitation integer PRIMARY KEY,
+  invitation bigint PRIMARY KEY,
   first_digest bytea NOT NULL,
   second_digest bytea NOT NULL
 );
@@ -37,6 +37,7 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
   author record;
 BEGIN
   -- The greeter's row, so that two requests at once do not store two.
@@ -90,7 +91,7 @@ CREATE OR REPLACE FUNCTION parsec_ext.invitation_side(
 )
 RETURNS TABLE (
   status text,
-  invitation integer,
+  invitation bigint,
   state public.invitation_conduit_state,
   own bytea,
   peer bytea
@@ -99,11 +100,14 @@ LANGUAGE plpgsql ROWS 1
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
   found record;
   author record;
   theirs boolean := true;
 BEGIN
-  SELECT i.* INTO found
+  SELECT i._id::bigint, i.greeter::bigint, i.deleted_on, i.conduit_state, i.conduit_greeter_payload,
+    i.conduit_claimer_payload
+  INTO found
   FROM public.invitation AS i
   WHERE i.organization = (
       SELECT o._id FROM public.organization AS o
@@ -122,7 +126,7 @@ BEGIN
       WHEN EXISTS (
         SELECT FROM public.organization AS o
         WHERE o.organization_id = invitation_side.organization_id
-          AND o.expiration_date <= statement_timestamp()
+          AND o.expiration_date <= clock_timestamp()
       ) THEN 'organization_expired'
       ELSE 'ok'
     END;
@@ -185,7 +189,7 @@ DECLARE
   found record;
 BEGIN
   -- Holds off a deletion: after DELETED nothing else is told.
-  SELECT i._id, i.deleted_on INTO found
+  SELECT i._id::bigint, i.deleted_on INTO found
   FROM public.invitation AS i
   WHERE i.organization = (
       SELECT o._id FROM public.organization AS o
@@ -291,7 +295,7 @@ $$;
 
 -- Sets state and payloads, as the side with that device_id (null: the claimer) has them.
 CREATE OR REPLACE FUNCTION parsec_ext.set_conduit(
-  invitation integer,
+  invitation bigint,
   device_id text,
   state public.invitation_conduit_state,
   own bytea,

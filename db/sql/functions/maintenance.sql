@@ -12,7 +12,7 @@
 -- OFFSET 0 in an EXISTS below keeps it a probe per row: as a join, the planner may walk all copies
 -- from the beginning.
 CREATE TABLE IF NOT EXISTS parsec_ext.reencryption (
-  revision integer PRIMARY KEY,
+  revision bigint PRIMARY KEY,
   generation oid NOT NULL,
   total bigint NOT NULL,
   below bigint NOT NULL,
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS parsec_ext.reencryption (
 
 -- Advances the above and returns total and done. The caller holds the realm's lock. Costs what was
 -- saved since the last call and lies out of order beyond it; the first call counts the versions.
-CREATE OR REPLACE FUNCTION parsec_ext.reencryption_advance(previous integer, revision integer)
+CREATE OR REPLACE FUNCTION parsec_ext.reencryption_advance(previous bigint, revision bigint)
 RETURNS TABLE (total bigint, done bigint)
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -91,18 +91,18 @@ END
 $$;
 
 -- Who asks, in which realm, and the `_id`s of its previous and its current revision.
-CREATE OR REPLACE FUNCTION parsec_ext.revisions(realm integer, encryption_revision integer)
-RETURNS TABLE (previous integer, revision integer)
+CREATE OR REPLACE FUNCTION parsec_ext.revisions(realm bigint, encryption_revision integer)
+RETURNS TABLE (previous bigint, revision bigint)
 LANGUAGE sql STABLE ROWS 1
 AS $$
   SELECT
     (
-      SELECT r._id FROM public.vlob_encryption_revision AS r
+      SELECT r._id::bigint FROM public.vlob_encryption_revision AS r
       WHERE r.realm = revisions.realm
         AND r.encryption_revision = revisions.encryption_revision - 1
     ),
     (
-      SELECT r._id FROM public.vlob_encryption_revision AS r
+      SELECT r._id::bigint FROM public.vlob_encryption_revision AS r
       WHERE r.realm = revisions.realm AND r.encryption_revision = revisions.encryption_revision
     )
 $$;
@@ -126,13 +126,14 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
   realm record;
   author record;
-  members integer[];
+  members bigint[];
   participants record;
   entry record;
 BEGIN
-  SELECT r._id, r.maintenance_type, r.encryption_revision INTO realm
+  SELECT r._id::bigint, r.maintenance_type, r.encryption_revision INTO realm
   FROM public.realm AS r
   WHERE r.organization = (
       SELECT o._id FROM public.organization AS o
@@ -178,7 +179,7 @@ BEGIN
   LEFT JOIN unnest(realm_start_reencryption_maintenance.recipients) AS named (user_id)
     ON named.user_id = u.user_id
   WHERE u._id = ANY (members)
-    AND (u.revoked_on IS NULL OR u.revoked_on > statement_timestamp());
+    AND u.revoked_on IS NULL;
   IF participants.here <> participants.named
     OR participants.here <> cardinality(realm_start_reencryption_maintenance.recipients)
   THEN
@@ -196,7 +197,7 @@ BEGIN
   PERFORM parsec_ext.notify(realm_start_reencryption_maintenance.notification);
 
   FOR entry IN
-    SELECT u._id AS recipient, named.message, named.notification
+    SELECT u._id::bigint AS recipient, named.message, named.notification
     FROM unnest(
       realm_start_reencryption_maintenance.recipients,
       realm_start_reencryption_maintenance.messages,
@@ -230,11 +231,12 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
   realm record;
   author record;
   progress record;
 BEGIN
-  SELECT r._id, r.maintenance_type, r.encryption_revision INTO realm
+  SELECT r._id::bigint, r.maintenance_type, r.encryption_revision INTO realm
   FROM public.realm AS r
   WHERE r.organization = (
       SELECT o._id FROM public.organization AS o
@@ -310,7 +312,7 @@ DECLARE
   realm record;
   author record;
 BEGIN
-  SELECT r._id, r.maintenance_type, r.encryption_revision INTO realm
+  SELECT r._id::bigint, r.maintenance_type, r.encryption_revision INTO realm
   FROM public.realm AS r
   WHERE r.organization = (
       SELECT o._id FROM public.organization AS o
@@ -387,10 +389,11 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
   realm record;
   author record;
 BEGIN
-  SELECT r._id, r.maintenance_type, r.encryption_revision INTO realm
+  SELECT r._id::bigint, r.maintenance_type, r.encryption_revision INTO realm
   FROM public.realm AS r
   WHERE r.organization = (
       SELECT o._id FROM public.organization AS o
@@ -439,7 +442,7 @@ BEGIN
     LIMIT 1
   ) AS old
   ORDER BY saved.number
-  ON CONFLICT DO NOTHING;
+  ON CONFLICT (vlob_encryption_revision, vlob_id, version) DO NOTHING;
 
   SELECT progress.total, progress.done INTO total, done
   FROM parsec_ext.reencryption_advance(author.previous, author.revision) AS progress;

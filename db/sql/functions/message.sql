@@ -15,15 +15,15 @@
 -- What is behind the mark is counted at each use: some 64 rows at most, as every use beyond that
 -- sets a new mark.
 CREATE TABLE IF NOT EXISTS parsec_ext.message_mark (
-  recipient integer PRIMARY KEY,
-  message integer NOT NULL,
+  recipient bigint PRIMARY KEY,
+  message bigint NOT NULL,
   message_xmin xid NOT NULL,
   place bigint NOT NULL
 );
 
 -- The recipient's mark, if it has one that counts. Inlined into the statement that uses it.
-CREATE OR REPLACE FUNCTION parsec_ext.message_mark(recipient integer)
-RETURNS TABLE (message integer, place bigint)
+CREATE OR REPLACE FUNCTION parsec_ext.message_mark(recipient bigint)
+RETURNS TABLE (message bigint, place bigint)
 LANGUAGE sql STABLE ROWS 1
 AS $$
   SELECT k.message, k.place
@@ -41,20 +41,22 @@ $$;
 -- locks are released. So if nobody holds that lock after `newest` was seen, every smaller _id is
 -- committed or gone, and the next statement's snapshot counts them all. Somebody does: next time.
 -- Never waits (a read must not), and does nothing in a read-only transaction.
-CREATE OR REPLACE FUNCTION parsec_ext.message_settle(recipient integer, mark integer, place bigint)
+CREATE OR REPLACE FUNCTION parsec_ext.message_settle(recipient bigint, mark bigint, place bigint)
 RETURNS void
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
-  newest integer;
+  newest bigint;
   tail bigint;
 BEGIN
   SELECT max(m._id), count(*) INTO newest, tail
   FROM public.message AS m
   WHERE m.recipient = message_settle.recipient AND m._id > mark;
   IF tail < 64 OR current_setting('transaction_read_only')::boolean
-    OR NOT pg_try_advisory_xact_lock('parsec_ext.message_mark'::regclass::integer, recipient)
+    OR NOT pg_try_advisory_xact_lock(
+      hashint8extended(recipient, 'parsec_ext.message_mark'::regclass::oid::bigint)
+    )
     OR EXISTS (
       SELECT FROM pg_locks AS l
       WHERE l.locktype = 'relation' AND l.relation = 'public.message'::regclass
@@ -83,7 +85,7 @@ $$;
 
 -- How many messages a user has: the next one's `index` is one more. Call it with the recipient's
 -- row of user_ locked FOR NO KEY UPDATE, in a later statement than the lock: then index = position.
-CREATE OR REPLACE FUNCTION parsec_ext.message_count(recipient integer)
+CREATE OR REPLACE FUNCTION parsec_ext.message_count(recipient bigint)
 RETURNS bigint
 LANGUAGE plpgsql
 AS $$

@@ -52,7 +52,7 @@ LANGUAGE plpgsql STABLE
 AS $$
 #variable_conflict use_column
 DECLARE
-  found integer;
+  found bigint;
 BEGIN
   SELECT o._id INTO found
   FROM public.organization AS o
@@ -76,13 +76,14 @@ BEGIN
 END
 $$;
 
--- ok, not_found. notification: organization.expired, sent if the date is past.
+-- ok, not_found. expired: the date is past; then notification organization.expired is sent, and the caller
+-- waits for the organization's writes (await_writes) before it replies.
 CREATE OR REPLACE FUNCTION parsec_ext.organization_update(
   organization_id text,
   expiration_date timestamptz,
   notification bytea
 )
-RETURNS TABLE (status text)
+RETURNS TABLE (status text, expired boolean)
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
@@ -94,7 +95,8 @@ BEGIN
     status := 'not_found';
   ELSE
     status := 'ok';
-    IF organization_update.expiration_date <= statement_timestamp() THEN
+    expired := COALESCE(organization_update.expiration_date <= clock_timestamp(), false);
+    IF expired THEN
       PERFORM parsec_ext.notify(notification);
     END IF;
   END IF;
@@ -128,7 +130,7 @@ DECLARE
   organization record;
   created boolean;
 BEGIN
-  SELECT o._id, o.bootstrap_token, o.root_verify_key, o.expiration_date INTO organization
+  SELECT o._id::bigint, o.bootstrap_token, o.root_verify_key, o.expiration_date INTO organization
   FROM public.organization AS o
   WHERE o.organization_id = organization_bootstrap.organization_id
   FOR NO KEY UPDATE;
@@ -138,7 +140,7 @@ BEGIN
     WHEN organization.root_verify_key IS NOT NULL THEN 'already_bootstrapped'
     WHEN sha256(convert_to(organization.bootstrap_token, 'UTF8'))
       <> sha256(organization_bootstrap.bootstrap_token) THEN 'not_found'
-    WHEN organization.expiration_date <= statement_timestamp() THEN 'organization_expired'
+    WHEN organization.expiration_date <= clock_timestamp() THEN 'organization_expired'
     ELSE 'ok'
   END;
   IF status = 'ok' THEN

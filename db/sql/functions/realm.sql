@@ -16,8 +16,9 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
   author record;
-  realm_key integer;
+  realm_key bigint;
 BEGIN
   SELECT * INTO author
   FROM parsec_ext.author(realm_create.organization_id, realm_create.device_id);
@@ -28,7 +29,7 @@ BEGIN
   -- Waits for a creation of the same realm in another transaction.
   INSERT INTO public.realm (organization, realm_id, encryption_revision)
   VALUES (author.organization, realm_create.realm_id, 1)
-  ON CONFLICT DO NOTHING
+  ON CONFLICT (organization, realm_id) DO NOTHING
   RETURNING _id INTO realm_key;
   IF realm_key IS NULL THEN
     status := 'already_exists'; RETURN NEXT; RETURN;
@@ -93,7 +94,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
   author record;
-  realm_key integer;
+  realm_key bigint;
 BEGIN
   SELECT r._id INTO realm_key
   FROM public.realm AS r
@@ -131,7 +132,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
   author record;
-  realm_key integer;
+  realm_key bigint;
 BEGIN
   SELECT r._id INTO realm_key
   FROM public.realm AS r
@@ -168,9 +169,9 @@ $$;
 -- Stores a message and tells of it: index = position (see message.sql). The caller holds the lock
 -- of the recipient's row of user_. notification: message.received without its index.
 CREATE OR REPLACE FUNCTION parsec_ext.message_send(
-  organization integer,
-  recipient integer,
-  sender integer,
+  organization bigint,
+  recipient bigint,
+  sender bigint,
   sent_on timestamptz,
   body bytea,
   notification bytea
@@ -210,13 +211,14 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
   new_role CONSTANT public.realm_role := realm_update_roles.role::public.realm_role;
   realm record;
   author record;
   recipient record;
-  held record;
+  present record;
 BEGIN
-  SELECT r._id, r.maintenance_type INTO realm
+  SELECT r._id::bigint, r.maintenance_type INTO realm
   FROM public.realm AS r
   WHERE r.organization = (
       SELECT o._id FROM public.organization AS o
@@ -231,11 +233,11 @@ BEGIN
     status := author.status; RETURN NEXT; RETURN;
   END IF;
 
-  SELECT u._id, u.profile INTO recipient
+  SELECT u._id::bigint, u.profile INTO recipient
   FROM public.user_ AS u
   WHERE u.organization = author.organization AND u.user_id = realm_update_roles.user_id;
 
-  SELECT given.role, given.certified_on INTO held
+  SELECT given.role, given.certified_on INTO present
   FROM public.realm_user_role AS given
   WHERE given.realm = realm._id AND given.user_ = recipient._id
   ORDER BY given.certified_on DESC, given._id DESC
@@ -249,10 +251,10 @@ BEGIN
     WHEN realm.maintenance_type IS NOT NULL THEN 'in_maintenance'
     WHEN author.role IS NULL OR author.role NOT IN ('OWNER', 'MANAGER') THEN 'not_allowed'
     WHEN author.role = 'MANAGER'
-      AND (held.role IN ('OWNER', 'MANAGER') OR new_role IN ('OWNER', 'MANAGER'))
+      AND (present.role IN ('OWNER', 'MANAGER') OR new_role IN ('OWNER', 'MANAGER'))
       THEN 'not_allowed'
-    WHEN held.role IS NOT DISTINCT FROM new_role THEN 'already_granted'
-    WHEN realm_update_roles.certified_on < held.certified_on THEN 'older_than_current'
+    WHEN present.role IS NOT DISTINCT FROM new_role THEN 'already_granted'
+    WHEN realm_update_roles.certified_on < present.certified_on THEN 'older_than_current'
     ELSE 'ok'
   END;
   IF status <> 'ok' THEN

@@ -5,8 +5,8 @@
 -- (ON CONFLICT rather than an exception: a savepoint costs every call.) The caller holds the
 -- organization. certifier null: signed by the root key.
 CREATE OR REPLACE FUNCTION parsec_ext.user_insert(
-  organization integer,
-  certifier integer,
+  organization bigint,
+  certifier bigint,
   certified_on timestamptz,
   user_id text,
   profile public.user_profile,
@@ -22,10 +22,10 @@ CREATE OR REPLACE FUNCTION parsec_ext.user_insert(
 RETURNS boolean
 LANGUAGE plpgsql
 AS $$
-#variable_conflict use_variable
+#variable_conflict use_column
 DECLARE
-  new_human integer;
-  new_user integer;
+  new_human bigint;
+  new_user bigint;
 BEGIN
   INSERT INTO public.user_ AS u (
     organization, user_id, user_certificate, user_certifier, created_on,
@@ -35,7 +35,7 @@ BEGIN
     organization, user_id, user_certificate, certifier, certified_on, redacted_user_certificate,
     profile
   )
-  ON CONFLICT DO NOTHING
+  ON CONFLICT (organization, user_id) DO NOTHING
   RETURNING u._id INTO new_user;
   IF new_user IS NULL THEN
     RETURN false;
@@ -44,7 +44,7 @@ BEGIN
   IF human_email IS NOT NULL THEN
     INSERT INTO public.human (organization, email, label)
     VALUES (organization, human_email, human_label)
-    ON CONFLICT DO NOTHING;
+    ON CONFLICT (organization, email) DO NOTHING;
     SELECT h._id INTO new_human
     FROM public.human AS h
     WHERE h.organization = user_insert.organization AND h.email = human_email;
@@ -86,6 +86,7 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, author_device_id);
   author record;
 BEGIN
   PERFORM FROM public.organization AS o
@@ -107,7 +108,7 @@ BEGIN
         SELECT h._id FROM public.human AS h
         WHERE h.organization = author.organization AND h.email = user_create.human_email
       )
-      AND (u.revoked_on IS NULL OR u.revoked_on > statement_timestamp())
+      AND u.revoked_on IS NULL
   ) THEN
     status := 'human_already_exists';
   ELSIF parsec_ext.user_insert(
@@ -125,7 +126,7 @@ END
 $$;
 
 -- ok, not_allowed (the author is not ADMIN), not_found, already_revoked (whatever the date).
--- notification: user.revoked.
+-- notification: user.revoked. Before anybody is told, the caller waits for the user's writes (await_writes).
 CREATE OR REPLACE FUNCTION parsec_ext.user_revoke(
   organization_id text,
   author_device_id text,
@@ -139,8 +140,9 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, author_device_id);
   author record;
-  target integer;
+  target bigint;
 BEGIN
   PERFORM FROM public.organization AS o
   WHERE o.organization_id = user_revoke.organization_id
@@ -185,7 +187,7 @@ $$;
 --
 -- LATERAL … OFFSET 0 keeps each lookup by key: the planner cannot know how short chains are, and
 -- would read the whole tables to join them at once.
-CREATE OR REPLACE FUNCTION parsec_ext.trustchain(certifiers integer[], redacted boolean)
+CREATE OR REPLACE FUNCTION parsec_ext.trustchain(certifiers bigint[], redacted boolean)
 RETURNS TABLE (list text, certificate bytea)
 LANGUAGE sql STABLE
 AS $$
@@ -195,7 +197,7 @@ AS $$
     SELECT next.device
     FROM reached
     CROSS JOIN LATERAL (
-      SELECT d.device_certifier, u.user_certifier, u.revoked_user_certifier
+      SELECT d.device_certifier::bigint, u.user_certifier::bigint, u.revoked_user_certifier::bigint
       FROM public.device AS d
       JOIN public.user_ AS u ON u._id = d.user_
       WHERE d._id = reached.device
@@ -253,7 +255,7 @@ DECLARE
   author record;
   found record;
   redacted boolean;
-  certifiers integer[];
+  certifiers bigint[];
 BEGIN
   SELECT * INTO author FROM parsec_ext.author(organization_id, device_id);
   IF author.status <> 'ok' THEN
@@ -263,7 +265,8 @@ BEGIN
   END IF;
   redacted := author.profile = 'OUTSIDER';
 
-  SELECT u._id, u.user_certifier, u.revoked_user_certifier, u.revoked_user_certificate,
+  SELECT u._id::bigint, u.user_certifier::bigint, u.revoked_user_certifier::bigint,
+    u.revoked_user_certificate,
     CASE WHEN redacted THEN u.redacted_user_certificate ELSE u.user_certificate END AS certificate
   INTO found
   FROM public.user_ AS u
@@ -285,7 +288,7 @@ BEGIN
   WHERE d.user_ = found._id
   ORDER BY d._id;
 
-  SELECT array_agg(d.device_certifier) INTO certifiers
+  SELECT array_agg(d.device_certifier::bigint) INTO certifiers
   FROM public.device AS d
   WHERE d.user_ = found._id;
   RETURN QUERY
@@ -296,13 +299,14 @@ BEGIN
 END
 $$;
 
--- ok, not_allowed (OUTSIDER), invalid_query (not a regular expression). The cost is that of the
--- organization's users: the contract wants a total, and an order that no index has.
+-- ok, not_allowed (OUTSIDER). pattern: of LIKE, made from plain text (db/functions/search_pattern.h);
+-- null: everybody. The cost is that of the organization's users: the contract wants a total, and an
+-- order that no index has.
 -- Rows after row 0: one user each; email and label null without human handle.
 CREATE OR REPLACE FUNCTION parsec_ext.human_find(
   organization_id text,
   device_id text,
-  query text,
+  pattern text,
   omit_revoked boolean,
   omit_non_human boolean,
   page_offset bigint,
@@ -320,6 +324,7 @@ LANGUAGE plpgsql STABLE
 AS $$
 #variable_conflict use_column
 DECLARE
+  lower_pattern CONSTANT text := lower(pattern);
   author record;
 BEGIN
   SELECT * INTO author FROM parsec_ext.author(organization_id, device_id);
@@ -328,37 +333,25 @@ BEGIN
     RETURN NEXT;
     RETURN;
   END IF;
-  IF query <> '' THEN
-    -- Only here a savepoint: PostgreSQL has no other way to ask whether an expression is valid.
-    BEGIN
-      PERFORM '' ~* query;
-    EXCEPTION WHEN invalid_regular_expression THEN
-      status := 'invalid_query';
-      RETURN NEXT;
-      RETURN;
-    END;
-  END IF;
 
   RETURN QUERY
   WITH matching AS MATERIALIZED (
-    SELECT u.user_id, h.email, h.label,
-      COALESCE(u.revoked_on <= statement_timestamp(), false) AS revoked
+    SELECT u.user_id, h.email, h.label, u.revoked_on IS NOT NULL AS revoked
     FROM public.user_ AS u
     LEFT JOIN public.human AS h ON h._id = u.human
     WHERE u.organization = author.organization
       AND (
-        COALESCE(query, '') = ''
-        OR (COALESCE(h.label, '') || COALESCE(h.email, '') || u.user_id) ~* query
+        lower_pattern IS NULL
+        OR lower(COALESCE(h.label, '') || COALESCE(h.email, '') || u.user_id) LIKE lower_pattern
       )
-      AND NOT (omit_revoked AND COALESCE(u.revoked_on <= statement_timestamp(), false))
+      AND NOT (omit_revoked AND u.revoked_on IS NOT NULL)
       AND NOT (omit_non_human AND h._id IS NULL)
   ),
+  -- Sorted twice: a page of many users, and then its few.
   page AS (
-    SELECT m.*, row_number() OVER (
-      ORDER BY m.email IS NULL, lower(m.label), lower(m.user_id)
-    ) AS place
+    SELECT m.*
     FROM matching AS m
-    ORDER BY place
+    ORDER BY m.email IS NULL, lower(m.label), lower(m.user_id)
     OFFSET page_offset
     LIMIT page_size
   )
@@ -368,7 +361,8 @@ BEGIN
       NULL::text AS label, NULL::boolean AS revoked, 0::bigint AS place
     FROM matching
     UNION ALL
-    SELECT NULL, NULL, p.user_id::text, p.email::text, p.label::text, p.revoked, p.place
+    SELECT NULL, NULL, p.user_id::text, p.email::text, p.label::text, p.revoked,
+      row_number() OVER (ORDER BY p.email IS NULL, lower(p.label), lower(p.user_id))
     FROM page AS p
   ) AS r
   ORDER BY r.place;
@@ -405,21 +399,17 @@ BEGIN
     FROM public.user_ AS u
     WHERE u.organization = author.organization
       AND (COALESCE(query, '') = '' OR position(lower(query) IN lower(u.user_id)) > 0)
-      AND NOT (omit_revoked AND COALESCE(u.revoked_on <= statement_timestamp(), false))
+      AND NOT (omit_revoked AND u.revoked_on IS NOT NULL)
   ),
   page AS (
-    SELECT m.user_id, row_number() OVER (ORDER BY m.user_id) AS place
-    FROM matching AS m
-    ORDER BY place
-    OFFSET page_offset
-    LIMIT page_size
+    SELECT m.user_id FROM matching AS m ORDER BY m.user_id OFFSET page_offset LIMIT page_size
   )
   SELECT r.status, r.total, r.user_id
   FROM (
     SELECT 'ok'::text AS status, count(*) AS total, NULL::text AS user_id, 0::bigint AS place
     FROM matching
     UNION ALL
-    SELECT NULL, NULL, p.user_id, p.place FROM page AS p
+    SELECT NULL, NULL, p.user_id, row_number() OVER (ORDER BY p.user_id) FROM page AS p
   ) AS r
   ORDER BY r.place;
 END

@@ -13,9 +13,9 @@
 -- the next snapshot the next number is free. notification: realm.vlobs_updated up to its key
 -- realm_id; that value (msgpack ext 2), the key checkpoint and its value follow here.
 CREATE OR REPLACE FUNCTION parsec_ext.vlob_log(
-  realm integer,
+  realm bigint,
   realm_id uuid,
-  atom integer,
+  atom bigint,
   notification bytea
 )
 RETURNS void
@@ -23,9 +23,9 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
-  checkpoint integer;
+  checkpoint bigint;
 BEGIN
-  LOOP
+  FOR attempt IN 1 .. 16 LOOP
     INSERT INTO public.realm_vlob_update (realm, index, vlob_atom)
     -- Not max(): of a table that was small when this was planned, it would read the whole log.
     SELECT vlob_log.realm, COALESCE(last.index, 0) + 1, vlob_log.atom
@@ -36,10 +36,13 @@ BEGIN
       ORDER BY log.index DESC
       LIMIT 1
     ) AS last ON true
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (realm, index) DO NOTHING
     RETURNING index INTO checkpoint;
     EXIT WHEN checkpoint IS NOT NULL;
   END LOOP;
+  IF checkpoint IS NULL THEN  -- the driver tries again, for as long as that makes sense
+    RAISE serialization_failure USING MESSAGE = 'other servers take every checkpoint first';
+  END IF;
   PERFORM parsec_ext.notify(
     vlob_log.notification || '\xd802' || uuid_send(vlob_log.realm_id) || '\xaa' || 'checkpoint',
     checkpoint
@@ -70,17 +73,18 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
   id_lock CONSTANT bigint := hashtextextended(
     vlob_create.organization_id, uuid_hash_extended(vlob_create.vlob_id, 0)
   );
   realm record;
   author record;
-  atom integer;
+  atom bigint;
 BEGIN
   IF vlob_create.alone THEN
     PERFORM pg_advisory_xact_lock(id_lock);
   END IF;
-  SELECT r._id, r.maintenance_type, r.encryption_revision INTO realm
+  SELECT r._id::bigint, r.maintenance_type, r.encryption_revision INTO realm
   FROM public.realm AS r
   WHERE r.organization = (
       SELECT o._id FROM public.organization AS o
@@ -89,7 +93,7 @@ BEGIN
     AND r.realm_id = vlob_create.realm_id
   FOR NO KEY UPDATE;
 
-  SELECT member.*, revision._id AS revision INTO author
+  SELECT member.*, revision._id::bigint AS revision INTO author
   FROM parsec_ext.member(vlob_create.organization_id, vlob_create.device_id, realm._id) AS member
   LEFT JOIN public.vlob_encryption_revision AS revision
     ON revision.realm = realm._id AND revision.encryption_revision = realm.encryption_revision;
@@ -121,7 +125,7 @@ BEGIN
     author.organization, author.revision, vlob_create.vlob_id, 1, vlob_create.blob,
     octet_length(vlob_create.blob), author.device, vlob_create.created_on
   )
-  ON CONFLICT DO NOTHING
+  ON CONFLICT (vlob_encryption_revision, vlob_id, version) DO NOTHING
   RETURNING _id INTO atom;
   IF atom IS NULL THEN  -- by a server that does not lock, just now
     status := 'already_exists'; RETURN NEXT; RETURN;
@@ -157,10 +161,10 @@ DECLARE
   realm record;
   reader record;
 BEGIN
-  SELECT r._id, r.realm_id, r.maintenance_type, r.encryption_revision INTO realm
+  SELECT r._id::bigint, r.realm_id, r.maintenance_type, r.encryption_revision INTO realm
   FROM parsec_ext.vlob_realm(vlob_read.organization_id, vlob_read.vlob_id) AS r;
 
-  SELECT member.*, revision._id AS revision INTO reader
+  SELECT member.*, revision._id::bigint AS revision INTO reader
   FROM parsec_ext.member(vlob_read.organization_id, vlob_read.device_id, realm._id) AS member
   LEFT JOIN public.vlob_encryption_revision AS revision
     ON revision.realm = realm._id AND revision.encryption_revision = realm.encryption_revision;
@@ -209,14 +213,14 @@ $$;
 -- vlob ID, everybody agrees on the first.
 CREATE OR REPLACE FUNCTION parsec_ext.vlob_realm(organization_id text, vlob_id uuid)
 RETURNS TABLE (
-  _id integer,
+  _id bigint,
   realm_id uuid,
   maintenance_type public.maintenance_type,
   encryption_revision integer
 )
 LANGUAGE sql STABLE ROWS 1
 AS $$
-  SELECT realm._id, realm.realm_id, realm.maintenance_type, realm.encryption_revision
+  SELECT realm._id::bigint, realm.realm_id, realm.maintenance_type, realm.encryption_revision
   FROM public.realm AS realm
   WHERE realm._id = (
     SELECT revision.realm
@@ -254,23 +258,24 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
+  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
   realm record;
   author record;
-  atom integer;
+  atom bigint;
 BEGIN
-  SELECT r._id, r.realm_id INTO realm
+  SELECT r._id::bigint, r.realm_id INTO realm
   FROM parsec_ext.vlob_realm(vlob_update.organization_id, vlob_update.vlob_id) AS r;
   realm_id := realm.realm_id;
   IF realm.realm_id <> vlob_update.presumed_realm_id THEN
     status := 'elsewhere'; RETURN NEXT; RETURN;
   END IF;
 
-  SELECT r._id, r.maintenance_type, r.encryption_revision INTO realm
+  SELECT r._id::bigint, r.maintenance_type, r.encryption_revision INTO realm
   FROM public.realm AS r
   WHERE r._id = realm._id
   FOR NO KEY UPDATE;
 
-  SELECT member.*, revision._id AS revision, newest.version AS last_version,
+  SELECT member.*, revision._id::bigint AS revision, newest.version AS last_version,
     newest.created_on AS last_created_on
   INTO author
   FROM parsec_ext.member(vlob_update.organization_id, vlob_update.device_id, realm._id) AS member
@@ -305,7 +310,7 @@ BEGIN
     author.organization, author.revision, vlob_update.vlob_id, vlob_update.version::integer,
     vlob_update.blob, octet_length(vlob_update.blob), author.device, vlob_update.created_on
   )
-  ON CONFLICT DO NOTHING
+  ON CONFLICT (vlob_encryption_revision, vlob_id, version) DO NOTHING
   RETURNING _id INTO atom;
   IF atom IS NULL THEN  -- by a server that does not lock, just now
     status := 'bad_version'; RETURN NEXT; RETURN;
@@ -331,7 +336,7 @@ DECLARE
   realm record;
   reader record;
 BEGIN
-  SELECT r._id, r.maintenance_type INTO realm
+  SELECT r._id::bigint, r.maintenance_type INTO realm
   FROM public.realm AS r
   WHERE r.organization = (
       SELECT o._id FROM public.organization AS o
@@ -393,10 +398,10 @@ DECLARE
   realm record;
   reader record;
 BEGIN
-  SELECT r._id, r.realm_id, r.maintenance_type, r.encryption_revision INTO realm
+  SELECT r._id::bigint, r.realm_id, r.maintenance_type, r.encryption_revision INTO realm
   FROM parsec_ext.vlob_realm(vlob_list_versions.organization_id, vlob_list_versions.vlob_id) AS r;
 
-  SELECT member.*, revision._id AS revision INTO reader
+  SELECT member.*, revision._id::bigint AS revision INTO reader
   FROM parsec_ext.member(
     vlob_list_versions.organization_id, vlob_list_versions.device_id, realm._id
   ) AS member

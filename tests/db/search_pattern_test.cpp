@@ -1,0 +1,30 @@
+#include "db/functions/search_pattern.h"
+
+#include <gtest/gtest.h>
+
+namespace parsec::db::functions {
+namespace {
+
+TEST(SearchPattern, Words) {
+  const struct {
+    std::string_view query;
+    std::optional<std::string_view> pattern;
+  } rows[] = {
+      {"", std::nullopt},
+      {" \t\r\n\v\f", std::nullopt},
+      {"\u00A0\u1680\u2003\u2028\u3000\u0085", std::nullopt},
+      {"ann", "%ann%"},
+      {"  Ann \n Lee ", "%Ann%Lee%"},
+      {"Ann\u3000Lee", "%Ann%Lee%"},
+      {"\u00C0\u00E9", "%\u00C0\u00E9%"},
+      {"100% sure", "%100\\%%sure%"},
+      {"% a", "%\\%%a%"},
+      {"b_l", "%b\\_l%"},
+      {"a\\", "%a\\\\%"},
+      {"^a.*(b|c)$", "%^a.*(b|c)$%"},
+  };
+  for (const auto& row : rows) EXPECT_EQ(search_pattern(row.query), row.pattern) << row.query;
+}
+
+}  // namespace
+}  // namespace parsec::db::functions
