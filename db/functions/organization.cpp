@@ -66,7 +66,7 @@ const Function await_writes_function{
     .name = "await_writes",
     .sql = "SELECT * FROM parsec_ext.await_writes($1,$2)",
     .parameter_count = 2,
-    .access = Access::solo_read,
+    .access = Access::heavy_read,
 };
 
 void await_writes(Request& call, std::string_view organization_id,
