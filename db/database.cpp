@@ -13,8 +13,10 @@
 #include "db/connector.h"
 #include "db/embedded_cluster.h"
 #include "db/extensions.h"
+#include "db/id_watch.h"
 #include "db/listener.h"
 #include "db/migrations.h"
+#include "db/rights.h"
 #include "db/sequences.h"
 #include "db/shard_gateway.h"
 #include "db/worker.h"
@@ -47,13 +49,14 @@ std::expected<Connection, std::string> first_connection(const Settings& settings
 }
 
 /// Rows can be stored: no sequence gives an id that is there already.
-std::expected<void, std::string> check_ids(Connection& connection) {
-  const auto sequences = read_id_sequences(connection);
+std::expected<std::vector<IdSequence>, std::string> check_ids(Connection& connection) {
+  auto sequences = read_id_sequences(connection);
   if (!sequences) return Failure("Cannot look at the sequences: " + sequences.error().message);
   if (auto refusal = sequences_refusal(*sequences); !refusal.empty()) {
     return Failure(std::move(refusal));
   }
-  return {};
+  log_ids(*sequences);
+  return std::move(*sequences);
 }
 
 /// The schema as this program needs it. A private database is ours to migrate, another one is not.
@@ -84,7 +87,7 @@ std::expected<void, std::string> prepare_schema(Connection& connection, const Se
   if (auto installed = install_extensions(connection); !installed) {
     return Failure(installed.error());
   }
-  return check_ids(connection);
+  return check_rights(connection);
 }
 
 /// Connections of each worker.
@@ -104,10 +107,12 @@ std::vector<Worker::Shape> shapes(const Settings& settings) {
 class RunningDatabase final : public Database {
  public:
   RunningDatabase(const Settings& settings, NotificationSink& sink,
-                  std::unique_ptr<EmbeddedCluster> cluster, ConnectionOptions options)
+                  std::unique_ptr<EmbeddedCluster> cluster, ConnectionOptions options,
+                  std::vector<IdSequence> sequences)
       : settings_(settings),
         connection_string_(options.conninfo),
         cluster_(std::move(cluster)),
+        id_watch_(options, settings.ids_interval, std::move(sequences)),
         connector_(std::move(options)),
         listener_(settings_.shards, connector_, sink) {
     std::vector<Worker*> workers;
@@ -155,6 +160,7 @@ class RunningDatabase final : public Database {
     for (const auto& worker : workers_) worker->join();
     connector_.stop();
     listener_.stop();
+    id_watch_.stop();
     cluster_.reset();
   }
 
@@ -194,13 +200,14 @@ class RunningDatabase final : public Database {
         fmt::format("database listener: notifications={} fences={}+{} queries={} losses={}\n",
                     counts.notifications.load(), counts.fences_kept.load(),
                     counts.fences_broken.load(), counts.fence_queries.load(), counts.losses.load());
-    return text;
+    return text + id_watch_.summary();
   }
 
  private:
   const Settings settings_;
   const std::string connection_string_;
   std::unique_ptr<EmbeddedCluster> cluster_;
+  IdWatch id_watch_;
   Connector connector_;
   Listener listener_;
   std::vector<std::unique_ptr<Worker>> workers_;
@@ -226,12 +233,17 @@ std::expected<std::unique_ptr<Database>, std::string> Database::start(const Sett
     cluster = std::move(*started);
     options.conninfo = cluster->conninfo();
   }
+  std::vector<IdSequence> sequences;
   {
     auto connection = first_connection(settings, options);
     if (!connection) return Failure(connection.error());
     if (auto done = prepare_schema(*connection, settings); !done) return Failure(done.error());
+    auto ids = check_ids(*connection);
+    if (!ids) return Failure(ids.error());
+    sequences = std::move(*ids);
   }
-  auto database = std::make_unique<RunningDatabase>(settings, sink, std::move(cluster), options);
+  auto database = std::make_unique<RunningDatabase>(settings, sink, std::move(cluster), options,
+                                                    std::move(sequences));
   if (auto running = database->run(); !running) return Failure(running.error());
   return database;
 }

@@ -79,6 +79,9 @@ struct Settings {
   /// start() gives up when `min_connections` are not there by then.
   milliseconds connections_limit{10000};
 
+  /// How often the ids of the tables are looked at (db/id_watch.h).
+  milliseconds ids_interval{std::chrono::hours{1}};
+
   /// Start although the schema is newer than this program.
   bool allow_newer_schema = false;
 

@@ -31,6 +31,23 @@
 -- 24 µs, a plpgsql function instead 29 µs, and 10 µs without any lookup.
 CREATE SCHEMA IF NOT EXISTS parsec_ext;
 
+-- Ids are bigint in all that is ours; helper tables of earlier versions had integers.
+DO $$
+DECLARE
+  id record;
+BEGIN
+  FOR id IN
+    SELECT c.relname, a.attname
+    FROM pg_class AS c
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE c.relnamespace = 'parsec_ext'::regnamespace AND c.relkind = 'r'
+      AND a.atttypid = 'integer'::regtype AND a.attname <> 'version'
+  LOOP
+    EXECUTE format('ALTER TABLE parsec_ext.%I ALTER COLUMN %I TYPE bigint', id.relname, id.attname);
+  END LOOP;
+END
+$$;
+
 -- Always one row. status: ok, author_revoked, organization_expired, or author_unknown (the database
 -- was emptied or replaced under a connection). A revocation counts as soon as it is stored, whatever
 -- its date (2-handshake.md §2.2). clock_timestamp(), not now(): the transaction may be older than an
