@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "db/migrations.h"
+#include "tests/db/database_fixture.h"
 #include "tests/support/log_capture.h"
 #include "tests/support/private_postgres.h"
 
@@ -31,7 +32,8 @@ class Rights : public ::testing::Test {
     return checked ? "" : checked.error();
   }
 
-  Connection connection = testing::open_connection(testing::fresh_database());
+  const std::string conninfo = testing::fresh_database();
+  Connection connection = testing::open_connection(conninfo);
 };
 
 TEST_F(Rights, EachThatIsMissingIsNamedWithItsCure) {
@@ -78,6 +80,19 @@ TEST_F(Rights, OfARoleThatCameLaterAreGivenByMigrate) {
   ASSERT_TRUE(migrate(connection, {}).ok());
   run_sql(connection, "SET ROLE latecomer");
   EXPECT_TRUE(check_rights(connection));
+}
+
+TEST_F(Rights, AreAskedForAtTheStart) {
+  run_sql(connection, "ALTER ROLE \"the server\" LOGIN");
+  Settings settings = test_settings(conninfo + " user='the server'");
+  RecordingSink sink;
+  auto started = Database::start(settings, sink);
+  ASSERT_TRUE(started) << started.error();
+  (*started)->stop();
+  run_sql(connection, "REVOKE ALL ON parsec_ext.message_mark FROM \"the server\"");
+  started = Database::start(settings, sink);
+  ASSERT_FALSE(started);
+  EXPECT_THAT(started.error(), HasSubstr("ON TABLE parsec_ext.message_mark TO \"the server\";"));
 }
 
 TEST_F(Rights, OfBlockDataOnlyOneBlockStoreNeeds) {

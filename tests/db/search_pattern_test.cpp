@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <regex>
+#include <string>
+
+#include "db/embedded_sql.h"
+
 namespace parsec::db::functions {
 namespace {
 
@@ -24,6 +29,14 @@ TEST(SearchPattern, Words) {
       {"^a.*(b|c)$", "%^a.*(b|c)$%"},
   };
   for (const auto& row : rows) EXPECT_EQ(search_pattern(row.query), row.pattern) << row.query;
+}
+
+// Expressions of any kind can be made costly by whoever may write them.
+TEST(SearchPattern, NoFunctionKnowsRegularExpressions) {
+  const std::regex operators{R"([^a-z]~\*?[ ']|regexp_|SIMILAR TO)"};
+  for (const SqlFile& file : function_sql) {
+    EXPECT_FALSE(std::regex_search(std::string{file.text}, operators)) << file.name;
+  }
 }
 
 }  // namespace

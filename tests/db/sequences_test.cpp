@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "db/embedded_sql.h"
 #include "db/extensions.h"
 #include "db/functions/apiv1_invitation.h"
 #include "db/functions/block.h"
@@ -21,7 +22,9 @@
 #include "db/functions/invite.h"
 #include "db/functions/organization.h"
 #include "db/migrations.h"
+#include "tests/db/database_fixture.h"
 #include "tests/db/function_support.h"
+#include "tests/support/log_capture.h"
 #include "tests/support/private_postgres.h"
 
 namespace parsec::testing {
@@ -57,6 +60,13 @@ std::string set_back(const std::string& table) {
 }
 
 // --- Functions
+
+/// A clause without its columns takes any conflict for the one it is meant for.
+TEST(ConflictClauses, NameTheirColumns) {
+  for (const SqlFile& file : function_sql) {
+    EXPECT_THAT(file.text, ::testing::Not(HasSubstr("ON CONFLICT DO"))) << file.name;
+  }
+}
 
 /// Never a status: a client that hears `ok`, or that its data is there already, forgets it.
 TEST(SequencesBehind, FailWhateverIsInserted) {
@@ -197,6 +207,30 @@ TEST(SequencesBehind, NothingIsTriedWhileARealmIsHeld) {
   world.sql.run(
       "SELECT setval('public.realm_vlob_update__id_seq',"
       " (SELECT max(_id) FROM public.realm_vlob_update))");
+}
+
+/// Through the driver: not tried again, as it would be were somebody faster, and said with its
+/// cure.
+TEST(SequencesBehind, AreAFailureAtOnce) {
+  TestDatabase database{fresh_database()};
+  const auto create = [&](std::string_view name) {
+    return database.call(organization_create_function, 1, [name](Request& call) {
+      organization_create(call, name, "token", std::nullopt);
+    });
+  };
+  EXPECT_EQ(create("One").text, "ok");
+  {
+    auto connection = open_connection(database.database->connection_string());
+    run_sql(connection, set_back("organization"));
+  }
+  const LogCapture log;
+  const auto reply = create("Two");
+  EXPECT_EQ(reply.outcome, Outcome::failed);
+  EXPECT_EQ(reply.sqlstate, "23505");
+  EXPECT_EQ(database.counter("retries"), 0U);
+  EXPECT_THAT(log.text(), HasSubstr("The sequence public.organization__id_seq is behind"));
+  EXPECT_EQ(create("Two").text, "ok");
+  EXPECT_THAT(database.database->dump(), HasSubstr("database ids: most_used=public."));
 }
 
 // --- The check and the repair

@@ -134,7 +134,8 @@ END
 $$;
 
 -- Always true. device_id null: those of the organization's claimers and strangers, which end with it.
--- Called in the declarations of a function it is inlined and costs no statement: 1 µs.
+-- Called in the declarations of a function it is inlined and costs no statement: a transaction with a
+-- call that only looks its author up takes 30.5 µs instead of 28.8 (pgbench, best of six in turn).
 CREATE OR REPLACE FUNCTION parsec_ext.hold_rights(organization_id text, device_id text)
 RETURNS boolean
 LANGUAGE sql VOLATILE
