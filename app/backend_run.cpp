@@ -33,7 +33,22 @@ namespace {
 
 using Failure = std::unexpected<std::string>;
 
-protocol::Settings protocol_settings(const Configuration& configuration) {
+/// Of the whole process.
+std::uint32_t max_connections(const Configuration& configuration) {
+  if (configuration.max_connections != 0) return configuration.max_connections;
+  constexpr std::uint64_t reserve = 512;  // database connections, listening sockets, files, wakers
+  constexpr std::uint64_t most = 1'000'000;
+  const std::uint64_t files = engine::raise_open_files_limit();
+  return static_cast<std::uint32_t>(std::clamp(files, reserve + 1, reserve + most) - reserve);
+}
+
+/// Each shard's part of what is set for the process: the kernel deals connections out to the
+/// shards.
+std::uint32_t share(std::uint32_t total, std::uint32_t shards) {
+  return (total + shards - 1) / shards;
+}
+
+protocol::Settings protocol_settings(const Configuration& configuration, std::uint32_t shards) {
   protocol::Settings settings;
   settings.administration_token = configuration.administration_token;
   settings.spontaneous_organization_bootstrap = configuration.spontaneous_organization_bootstrap;
@@ -41,7 +56,15 @@ protocol::Settings protocol_settings(const Configuration& configuration) {
   if (configuration.debug) settings.server_name = "parsec/" + std::string{version};
   settings.head_timeout = configuration.head_timeout;
   settings.handshake_timeout = configuration.handshake_timeout;
+  settings.anonymous_timeout = configuration.anonymous_timeout;
   settings.claim_timeout = configuration.claim_timeout;
+  const std::uint32_t strangers = configuration.max_strangers != 0
+                                      ? configuration.max_strangers
+                                      : std::max(1U, max_connections(configuration) / 4);
+  settings.max_strangers = share(strangers, shards);
+  if (configuration.max_strangers_of_an_address != 0) {
+    settings.max_strangers_of_an_address = share(configuration.max_strangers_of_an_address, shards);
+  }
   settings.max_message_bytes = configuration.max_message_bytes;
   settings.max_waiting_events = configuration.max_waiting_events;
   settings.output_high_water = engine::Limits{}.output_high_water;
@@ -66,15 +89,6 @@ OutboxOptions outbox_options(const Configuration& configuration) {
   return options;
 }
 
-/// Of the whole process.
-std::uint32_t max_connections(const Configuration& configuration) {
-  if (configuration.max_connections != 0) return configuration.max_connections;
-  constexpr std::uint64_t reserve = 512;  // database connections, listening sockets, files, wakers
-  constexpr std::uint64_t most = 1'000'000;
-  const std::uint64_t files = engine::raise_open_files_limit();
-  return static_cast<std::uint32_t>(std::clamp(files, reserve + 1, reserve + most) - reserve);
-}
-
 engine::ShardThreadsOptions shard_options(const Configuration& configuration,
                                           std::uint32_t shards) {
   engine::ShardThreadsOptions options;
@@ -82,7 +96,7 @@ engine::ShardThreadsOptions shard_options(const Configuration& configuration,
   options.address.port = configuration.port;
   options.shards = shards;
   options.pin = configuration.pin_threads;
-  options.limits.connections = (max_connections(configuration) + shards - 1) / shards;
+  options.limits.connections = share(max_connections(configuration), shards);
   options.limits.shutdown_grace = configuration.shutdown_timeout;
   options.uring.best_tier = configuration.best_ring_tier;
   return options;
@@ -171,7 +185,7 @@ class Backend {
       : shard_count_(configuration.shards != 0 ? configuration.shards
                                                : std::max(1U, std::thread::hardware_concurrency())),
         shutdown_timeout_(configuration.shutdown_timeout),
-        settings_(protocol_settings(configuration)),
+        settings_(protocol_settings(configuration, shard_count_)),
         events_(shard_count_) {}
 
   std::expected<void, std::string> start_database(const Configuration& configuration) {

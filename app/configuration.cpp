@@ -190,10 +190,16 @@ void read_capacity(OptionReader& read, Configuration& configuration) {
   if (read.given("--max-connections")) {
     configuration.max_connections = read.count("--max-connections", 1, 1 << 24);
   }
+  if (read.given("--max-strangers")) {
+    configuration.max_strangers = read.count("--max-strangers", 1, 1 << 24);
+  }
+  configuration.max_strangers_of_an_address =
+      read.count("--max-strangers-of-an-address", 0, 1 << 24);
   configuration.max_message_bytes = read.size("--max-message-size", 1024, 1 << 30);
   configuration.max_waiting_events = read.count("--max-waiting-events", 1, 1 << 20);
   configuration.head_timeout = read.seconds("--head-timeout");
   configuration.handshake_timeout = read.seconds("--handshake-timeout");
+  configuration.anonymous_timeout = read.seconds("--anonymous-timeout");
   configuration.claim_timeout = read.seconds("--claim-timeout");
   configuration.shutdown_timeout = read.seconds("--shutdown-timeout");
 }

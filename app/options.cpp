@@ -210,6 +210,20 @@ constexpr auto capacity = std::to_array<Option>({
      .metavar = "NUMBER",
      .help = "Most client connections, shared out evenly among the network threads; further ones "
              "are turned away. By default what the limit of open files has room for."},
+    {.name = "--max-strangers",
+     .variable = "PARSEC_MAX_STRANGERS",
+     .metavar = "NUMBER",
+     .help =
+         "Most connections whose peer is not known yet (web pages, handshakes under way, anonymous "
+         "ones): the oldest that idles makes room for a new one. By default a quarter of "
+         "--max-connections."},
+    {.name = "--max-strangers-of-an-address",
+     .variable = "PARSEC_MAX_STRANGERS_OF_AN_ADDRESS",
+     .metavar = "NUMBER",
+     .fallback = "1024",
+     .help = "Most of them from one address (of IPv6: one /64), 0: no limit. Addresses of this "
+             "machine do "
+             "not count, since a proxy may stand there; set 0 behind one on another machine."},
     {.name = "--max-message-size",
      .variable = "PARSEC_MAX_MESSAGE_SIZE",
      .metavar = "SIZE",
@@ -231,6 +245,11 @@ constexpr auto capacity = std::to_array<Option>({
      .metavar = "SECONDS",
      .fallback = "30",
      .help = "Time for a client's handshake."},
+    {.name = "--anonymous-timeout",
+     .variable = "PARSEC_ANONYMOUS_TIMEOUT",
+     .metavar = "SECONDS",
+     .fallback = "60",
+     .help = "Time that an anonymous connection may ask nothing."},
     {.name = "--claim-timeout",
      .variable = "PARSEC_CLAIM_TIMEOUT",
      .metavar = "SECONDS",

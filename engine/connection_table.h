@@ -55,7 +55,7 @@ struct Connection {
 
   bool paused : 1 = false;
   bool peer_ended : 1 = false;
-  bool above_high_water : 1 = false;  // on_drained is owed
+  bool owes_drained : 1 = false;  // when all is sent
   bool received_before : 1 = false;
   bool cancelled_all : 1 = false;  // what was in flight, lately; see Limits::cancel_retry
   bool reset_on_close : 1 = false;

@@ -70,6 +70,10 @@ class Transport {
   /// Bytes that wait to be sent, those in flight included.
   virtual std::size_t pending_output(ConnectionId connection) const = 0;
 
+  /// Calls on_drained when all of it was handed to the kernel, however little it was. Something
+  /// must wait.
+  virtual void call_when_drained(ConnectionId connection) = 0;
+
   /// Ends the connection. on_closed follows in a later turn, nothing else does.
   virtual void close(ConnectionId connection, CloseMode mode) = 0;
 
@@ -96,7 +100,7 @@ class Handler {
   virtual void on_data(ConnectionId connection, std::span<std::byte> bytes) = 0;
 
   /// All output was handed to the kernel. Called only after pending_output exceeded
-  /// Limits::output_high_water, once each time.
+  /// Limits::output_high_water or call_when_drained() asked for it, once each time.
   virtual void on_drained(ConnectionId connection) = 0;
 
   virtual void on_deadline(ConnectionId connection) = 0;

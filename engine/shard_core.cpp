@@ -87,6 +87,10 @@ std::size_t ShardCore::pending_output(ConnectionId connection) const {
   return found == nullptr ? 0 : found->pending_output();
 }
 
+void ShardCore::call_when_drained(ConnectionId connection) {
+  if (Connection* found = find_open(connection)) found->owes_drained = true;
+}
+
 void ShardCore::close(ConnectionId connection, CloseMode mode) {
   const Connection* found = table_.find(connection);
   if (found == nullptr) return;
@@ -187,7 +191,7 @@ bool ShardCore::take_output(Connection& connection) {
     if (!connection.gathering.empty()) std::swap(connection.sending, connection.gathering);
     connection.gathered_at_high_water = 0;
   }
-  if (connection.pending_output() > limits_.output_high_water) connection.above_high_water = true;
+  if (connection.pending_output() > limits_.output_high_water) connection.owes_drained = true;
   if (connection.pending_output() > 0) return true;
   give_back_output(connection);
   return false;
@@ -203,13 +207,13 @@ bool ShardCore::exceeds_output_limit(Connection& connection) const {
 bool ShardCore::note_sent(std::uint32_t slot, std::size_t bytes) {
   Connection& connection = table_.at(slot);
   // Looked at before it shrinks: the handler may have seen it above, and counts on on_drained.
-  if (connection.pending_output() > limits_.output_high_water) connection.above_high_water = true;
+  if (connection.pending_output() > limits_.output_high_water) connection.owes_drained = true;
   assert(bytes <= connection.sending.size() - connection.sent);
   if (bytes < connection.sending.size() - connection.sent) counters_.add(Count::short_sends);
   connection.sent += static_cast<std::uint32_t>(bytes);
   if (connection.state == ConnectionState::flushing) wheel_.set(slot, now_, limits_.flush_stall);
-  if (connection.pending_output() > 0 || !connection.above_high_water) return false;
-  connection.above_high_water = false;
+  if (connection.pending_output() > 0 || !connection.owes_drained) return false;
+  connection.owes_drained = false;
   return connection.state == ConnectionState::open;
 }
 

@@ -56,6 +56,8 @@ struct TlsLayer::Connection {
   bool is_drained = false;
   /// The handler may have seen more than output_high_water, and counts on on_drained.
   bool owes_drained = false;
+  /// The handler asked for it; counts when what is below has drained.
+  bool wants_drained = false;
 
   std::size_t plain_output() const { return sending.size() - sent + gathering.size(); }
 };
@@ -110,6 +112,7 @@ void TlsLayer::on_data(ConnectionId id, std::span<std::byte> bytes) {
 
 void TlsLayer::on_drained(ConnectionId id) {
   Connection& connection = *find(id);
+  connection.owes_drained |= std::exchange(connection.wants_drained, false);
   encrypt(connection, Share::window);
   deliver_drained();
   encrypt_dirty();
@@ -177,6 +180,13 @@ std::size_t TlsLayer::pending_output(ConnectionId id) const {
   const std::size_t pending = connection->plain_output() + below_.pending_output(id);
   if (pending > limits_.output_high_water) connection->owes_drained = true;
   return pending;
+}
+
+void TlsLayer::call_when_drained(ConnectionId id) {
+  Connection* connection = find(id);
+  if (connection == nullptr || connection->over) return;
+  connection->wants_drained = true;
+  below_.call_when_drained(id);
 }
 
 void TlsLayer::close(ConnectionId id, CloseMode mode) {

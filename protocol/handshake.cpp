@@ -12,6 +12,7 @@
 
 #include "db/functions/handshake.h"
 #include "engine/log.h"
+#include "protocol/decoy.h"
 #include "protocol/fields.h"
 #include "protocol/msgpack_reader.h"
 #include "protocol/notification.h"
@@ -109,15 +110,13 @@ struct Refusal {
   std::string_view help;
 };
 
-/// The key in the stored certificate. Of an unknown device: nobody's, so that a signature is
-/// checked all the same and the clock tells a stranger nothing.
+/// The key in the stored certificate. Of an unknown device: nobody's.
 VerifyKey key_of(const HandshakeAuthenticated& found) {
-  if (found.known()) {
-    const auto certificate = unverified_load<DeviceCertificate>(found.device_certificate());
-    if (certificate) return certificate->verify_key;
-    log::error("a stored device certificate cannot be read: {}", certificate.error().detail);
-  }
-  return {std::byte{9}};
+  const Bytes stored = found.known() ? found.device_certificate() : decoy_device_certificate();
+  const auto certificate = unverified_load<DeviceCertificate>(stored);
+  if (certificate) return certificate->verify_key;
+  log::error("a stored device certificate cannot be read: {}", certificate.error().detail);
+  return {};
 }
 
 /// 2-handshake.md §2.2, AUTHENTICATED, in its order; nullopt: accepted.
@@ -234,6 +233,11 @@ Command administer(Session& session, Fields fields) {
   if (!fields.valid()) co_return session.refuse("bad_protocol", invalid_params);
   const auto& expected = session.service().settings().administration_token;
   if (expected.empty() || !same_secret(token, expected)) {
+    const auto& address = session.peer_address();
+    const auto wrong =
+        session.service().wrong_tokens().add(address, session.service().transport().now());
+    log::warn("a wrong administration token from {}, {} lately", address, wrong.count);
+    co_await session.pause(wrong.pause);
     co_return session.refuse("bad_admin_token", "Invalid administration token");
   }
   session.claim_identity(Identity{ConnectionKind::administration});

@@ -27,15 +27,36 @@ Service::Service(const Settings& settings, engine::Transport& transport, db::Gat
                 [this](engine::ConnectionId claimer) {
                   if (auto* session = find(claimer)) session->on_presence_told();
                 }),
-      pages_(settings.backend_address, settings.server_name) {}
+      pages_(settings.backend_address, settings.server_name),
+      wrong_tokens_(settings.wrong_token_pause, settings.most_wrong_token_pause) {}
 
 Service::~Service() = default;
 
 void Service::on_open(engine::ConnectionId connection, std::string_view peer_address) {
   if (connection.slot >= sessions_.size()) sessions_.resize(connection.slot + 1);
   assert(sessions_[connection.slot] == nullptr);
-  sessions_[connection.slot] = std::make_unique<Session>(*this, connection);
+  sessions_[connection.slot] = std::make_unique<Session>(*this, connection, peer_address);
   log::info("connection {:x}: opened by {}", connection.packed(), peer_address);
+  list_stranger(connection, peer_address);
+}
+
+void Service::list_stranger(engine::ConnectionId connection, std::string_view peer_address) {
+  const auto idles = [this](engine::ConnectionId id) {
+    const Session* session = find(id);
+    return session != nullptr && session->idles_as_stranger();
+  };
+  const auto leaving =
+      strangers_.add(connection, peer_address,
+                     {settings_.max_strangers, settings_.max_strangers_of_an_address}, idles);
+  if (!leaving) return;
+  if (const auto count = turned_away_.add(transport_.now())) {
+    log::warn(
+        "{} connections of strangers ended for others since the last such line, the newest from "
+        "{}: "
+        "see --max-strangers, --max-strangers-of-an-address",
+        *count, peer_address);
+  }
+  find(*leaving)->leave_as_stranger();
 }
 
 void Service::on_data(engine::ConnectionId connection, std::span<std::byte> bytes) {
@@ -53,6 +74,7 @@ void Service::on_deadline(engine::ConnectionId connection) {
 void Service::on_closed(engine::ConnectionId connection, engine::CloseReason reason) {
   assert(find(connection) != nullptr);
   log::info("connection {:x}: closed, {}", connection.packed(), engine::name(reason));
+  strangers_.remove(connection);
   sessions_[connection.slot].reset();
 }
 

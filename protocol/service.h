@@ -14,6 +14,7 @@
 #include "db/block_store.h"
 #include "db/gateway.h"
 #include "engine/handler.h"
+#include "engine/occasional.h"
 #include "protocol/claimer_presence.h"
 #include "protocol/event_bus.h"
 #include "protocol/event_router.h"
@@ -21,6 +22,8 @@
 #include "protocol/pages.h"
 #include "protocol/session.h"
 #include "protocol/settings.h"
+#include "protocol/strangers.h"
+#include "protocol/wrong_tokens.h"
 
 namespace parsec::protocol {
 
@@ -51,6 +54,8 @@ class Service final : public engine::Handler {
   ClaimerPresence& presence() { return presence_; }
   const Pages& pages() const { return pages_; }
   bool shutting_down() const { return shutting_down_; }
+  WrongTokens& wrong_tokens() { return wrong_tokens_; }
+  void no_stranger_any_more(engine::ConnectionId connection) { strangers_.remove(connection); }
 
   /// The ring to the database was full: on_database_capacity() is called when it may have room.
   void wait_for_database(engine::ConnectionId connection) { waiting_.push_back(connection); }
@@ -59,6 +64,7 @@ class Service final : public engine::Handler {
 
  private:
   Session* find(engine::ConnectionId connection);
+  void list_stranger(engine::ConnectionId connection, std::string_view peer_address);
   bool drain_replies();
   bool drain_blocks();
   bool drain_events();
@@ -74,6 +80,9 @@ class Service final : public engine::Handler {
   const Pages pages_;
   EventRouter router_;
   std::vector<std::unique_ptr<Session>> sessions_;  // by slot
+  Strangers strangers_;
+  WrongTokens wrong_tokens_;
+  engine::Occasional turned_away_;  // strangers, of which there are too many
   std::deque<engine::ConnectionId> waiting_;
   std::deque<engine::ConnectionId> waiting_blocks_;
   bool shutting_down_ = false;

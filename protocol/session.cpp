@@ -30,8 +30,9 @@ std::string_view name(ConnectionKind kind) {
   return "?";
 }
 
-Session::Session(Service& service, engine::ConnectionId connection)
+Session::Session(Service& service, engine::ConnectionId connection, std::string_view peer_address)
     : service_(service), connection_(connection), opening_(std::make_unique<Opening>()) {
+  opening_->peer_address = peer_address;
   service_.transport().set_deadline(connection_, service_.settings().head_timeout);
 }
 
@@ -99,16 +100,32 @@ void Session::read_part(const websocket::FramePart& part) {
 
 std::size_t Session::max_message_bytes() const {
   const auto& settings = service_.settings();
-  const bool answer_is_awaited = phase_ == Phase::handshake && !command_;
-  return answer_is_awaited ? std::min(settings.max_handshake_bytes, settings.max_message_bytes)
-                           : settings.max_message_bytes;
+  return phase_ == Phase::handshake
+             ? std::min(settings.max_handshake_bytes, settings.max_message_bytes)
+             : settings.max_message_bytes;
+}
+
+/// Strangers get little memory.
+std::size_t Session::high_water() const {
+  const auto& settings = service_.settings();
+  return is_stranger() ? std::min(settings.stranger_high_water, settings.output_high_water)
+                       : settings.output_high_water;
+}
+
+/// A peer that does not read gets one Pong for all Pings that it sends meanwhile (RFC 6455 §5.5.3).
+void Session::answer_ping(Bytes payload) {
+  auto& transport = service_.transport();
+  if (transport.pending_output(connection_) <= service_.settings().pong_high_water) {
+    return websocket::write_frame(output(), websocket::Opcode::pong, payload);
+  }
+  inbound().ping.emplace(payload.begin(), payload.end());
+  transport.call_when_drained(connection_);
 }
 
 void Session::read_control(const websocket::FramePart& part) {
   switch (part.opcode) {
     case websocket::Opcode::ping:
-      websocket::write_frame(output(), websocket::Opcode::pong, part.payload);
-      return;
+      return answer_ping(part.payload);
     case websocket::Opcode::close: {
       const auto close = websocket::parse_close(part.payload);
       if (!close.valid) return end(static_cast<CloseCode>(close.code));
@@ -127,11 +144,19 @@ void Session::on_message(std::span<std::byte> message, bool is_text) {
   auto& in = inbound();
   in.waiting.push_back({{message.begin(), message.end()}, is_text});
   in.waiting_bytes += message.size();
-  if (in.waiting_bytes > service_.settings().max_waiting_bytes ||
-      in.waiting.size() > service_.settings().max_waiting_requests) {
-    reading_paused_ = true;
-    service_.transport().pause_reading(connection_);
+  pause_if_too_much_waits();
+}
+
+/// A client has nothing to say before the handshake's result.
+void Session::pause_if_too_much_waits() {
+  const auto& settings = service_.settings();
+  const auto& in = *inbound_;
+  if (phase_ != Phase::handshake && in.waiting_bytes <= settings.max_waiting_bytes &&
+      in.waiting.size() <= settings.max_waiting_requests) {
+    return;
   }
+  reading_paused_ = true;
+  service_.transport().pause_reading(connection_);
 }
 
 void Session::cancel_long_poll() {
@@ -185,6 +210,7 @@ void Session::accept(const VerifyKey& verify_key, Profile profile) {
   service_.transport().clear_deadline(connection_);
   opening_.reset();
   phase_ = Phase::commands;
+  if (!is_stranger()) service_.no_stranger_any_more(connection_);
   log::info("connection {:x}: {} organization={} device={}", connection_.packed(),
             name(identity_.kind), identity_.organization_id, identity_.device_id);
   if (withdrawn_) end(CloseCode::normal);
@@ -255,10 +281,14 @@ void Session::after_command() {
   spec_ = nullptr;
   release_results();
   if (service_.shutting_down()) return end(CloseCode::normal);
-  const auto& transport = service_.transport();
-  if (phase_ != Phase::closing &&
-      transport.pending_output(connection_) > service_.settings().output_high_water) {
+  if (phase_ == Phase::closing) return;
+  auto& transport = service_.transport();
+  if (transport.pending_output(connection_) > high_water()) {
     output_blocked_ = true;  // until on_drained
+    transport.call_when_drained(connection_);
+  }
+  if (phase_ == Phase::commands && is_stranger()) {
+    transport.set_deadline(connection_, service_.settings().anonymous_timeout);
   }
 }
 
@@ -283,22 +313,42 @@ void Session::serve_waiting() {
 
 void Session::on_drained() {
   output_blocked_ = false;
+  if (inbound_ && inbound_->ping) {
+    const auto payload = *std::exchange(inbound_->ping, {});
+    answer_ping(payload);
+  }
   serve_waiting();
 }
 
 void Session::on_deadline() {
   if (awaiting_ == Awaiting::news) return on_news_deadline();
+  if (awaiting_ == Awaiting::pause) return continue_command();
+  if (phase_ == Phase::commands && command_) return;  // counts again when it is over
   log::info("connection {:x}: too slow ({})", connection_.packed(),
-            phase_ == Phase::http ? "request head" : "handshake");
+            phase_ == Phase::http        ? "request head"
+            : phase_ == Phase::handshake ? "handshake"
+                                         : "nothing asked");
   if (phase_ == Phase::http)
     return service_.transport().close(connection_, engine::CloseMode::abort);
   end(CloseCode::normal);
 }
 
+void Session::leave_as_stranger() {
+  log::info("connection {:x}: makes room for another", connection_.packed());
+  service_.transport().close(connection_, engine::CloseMode::abort);
+  phase_ = Phase::closing;
+  release_identity();
+}
+
+void Session::start_pause(std::chrono::milliseconds duration) {
+  awaiting_ = Awaiting::pause;
+  service_.transport().set_deadline(connection_, duration);
+}
+
 /// The command under way is answered first, unless it waits for what others do: it may have its
 /// effect already. What waits behind it is not begun.
 void Session::on_shutdown() {
-  const bool finishes = awaiting_ != Awaiting::nothing && !idles();
+  const bool finishes = awaiting_ != Awaiting::nothing && awaiting_ != Awaiting::pause && !idles();
   if (!finishes) end(CloseCode::normal);
 }
 

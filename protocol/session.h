@@ -78,7 +78,7 @@ using Challenge = std::array<std::byte, 48>;
 
 class Session {
  public:
-  Session(Service& service, engine::ConnectionId connection);
+  Session(Service& service, engine::ConnectionId connection, std::string_view peer_address);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -97,6 +97,10 @@ class Session {
   void on_shutdown();
 
   engine::ConnectionId connection() const { return connection_; }
+  /// Nobody knows who it is yet, and it is its turn to say something.
+  bool idles_as_stranger() const { return is_stranger() && !command_; }
+  /// Makes room for another connection.
+  void leave_as_stranger();
 
   // --- For the router
 
@@ -234,6 +238,18 @@ class Session {
 
   // --- For the handshake (handshake.cpp)
 
+  /// Of the peer, or the proxy before it; gone with the handshake.
+  const std::string& peer_address() const { return opening_->peer_address; }
+  /// `co_await session.pause(duration);`
+  struct Pause {
+    Session& session;
+    std::chrono::milliseconds duration;
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<>) { session.start_pause(duration); }
+    void await_resume() const {}
+  };
+  Pause pause(std::chrono::milliseconds duration) { return {*this, duration}; }
+
   const Challenge& challenge() const { return opening_->challenge; }
   /// From now on revocation and expiration reach this connection: before the database is asked.
   void claim_identity(Identity identity);
@@ -264,6 +280,7 @@ class Session {
     news,
     blocks,
     presence,
+    pause,
   };
 
   /// State that only the beginning of a connection needs.
@@ -271,6 +288,7 @@ class Session {
     std::vector<std::byte> head;     // of an HTTP request, incomplete
     std::uint64_t body_to_skip = 0;  // of an HTTP request that was answered
     Challenge challenge;
+    std::string peer_address;
   };
   /// Messages in the making or waiting; freed when idle.
   struct Inbound {
@@ -281,7 +299,8 @@ class Session {
     };
     std::vector<Waiting> waiting;  // whole messages behind the request under way
     std::size_t waiting_bytes = 0;
-    bool empty() const { return message.empty() && waiting.empty(); }
+    std::optional<std::vector<std::byte>> ping;  // the newest, to be answered when output drained
+    bool empty() const { return message.empty() && waiting.empty() && !ping; }
   };
 
   void release_identity();
@@ -294,12 +313,20 @@ class Session {
   void read_frames(std::span<std::byte>& input);
   void read_part(const websocket::FramePart& part);
   void read_control(const websocket::FramePart& part);
+  void answer_ping(Bytes payload);
   std::size_t max_message_bytes() const;
+  std::size_t high_water() const;
   void on_message(std::span<std::byte> message, bool is_text);
   Inbound& inbound();
   void trim_inbound();
+  void pause_if_too_much_waits();
 
   // Requests
+  bool is_stranger() const {
+    return phase_ == Phase::http || phase_ == Phase::handshake ||
+           (phase_ == Phase::commands && identity_.kind == ConnectionKind::anonymous);
+  }
+  void start_pause(std::chrono::milliseconds duration);
   bool busy() const { return static_cast<bool>(command_) || output_blocked_; }
   void handle_message(Bytes message, bool is_text);
   void handle_request(Bytes message);

@@ -61,8 +61,7 @@ void Session::answer_http(std::span<std::byte> head) {
   auto request = http::parse_request(as_text(head));
   if (!request) return refuse_http(request.error());
   // Pages are far longer than what asks for them: who asks on and does not read is left.
-  const auto& settings = service_.settings();
-  if (service_.transport().pending_output(connection_) > settings.output_high_water) {
+  if (service_.transport().pending_output(connection_) > high_water()) {
     request->keep_alive = false;
   }
   switch (http::upgrade_of(*request)) {

@@ -29,6 +29,21 @@ struct Settings {
   /// A client's answer to the challenge: strangers get no more memory than that, until
   /// handshake_timeout. Real ones have a few hundred bytes, or a long administration token.
   std::size_t max_handshake_bytes = 128 * 1024;
+  /// An anonymous connection may ask nothing for so long (API v1 bootstraps with its first
+  /// request).
+  std::chrono::milliseconds anonymous_timeout{60'000};
+  /// Strangers (strangers.h) of one shard, and those that share an address.
+  std::size_t max_strangers = SIZE_MAX;
+  std::size_t max_strangers_of_an_address = SIZE_MAX;
+  /// While more output than this waits for a stranger, it is asked no more and Pings wait.
+  std::size_t stranger_high_water = 16 * 1024;
+  /// While more output than this waits for anybody, only the newest Ping is answered, when it is
+  /// gone (RFC 6455 §5.5.3).
+  std::size_t pong_high_water = 4 * 1024;
+  /// A wrong administration token is answered after a pause that grows so with each one from the
+  /// same address, up to the most.
+  std::chrono::milliseconds wrong_token_pause{500};
+  std::chrono::milliseconds most_wrong_token_pause{8'000};
   /// A whole WebSocket message, fragments together; beyond: Close 1009.
   std::size_t max_message_bytes = 16 * 1024 * 1024;
   /// Requests that wait behind the one under way; beyond, reading pauses until they are served.
@@ -56,6 +71,8 @@ struct ApiVersion {
   std::int64_t version;
   std::int64_t revision;
 };
+static_assert(Settings{}.stranger_high_water <= Settings{}.output_high_water);
+static_assert(Settings{}.most_wrong_token_pause < Settings{}.handshake_timeout);
 static_assert(Settings{}.max_list_bytes * 2 <= Settings{}.max_result_bytes);
 inline constexpr ApiVersion supported_api_versions[] = {{2, 0}, {1, 2}};
 

@@ -210,6 +210,25 @@ TEST_P(ShardTest, TellsOnceThatOutputDrained) {
   EXPECT_EQ(handler().drained, 1);
 }
 
+TEST_P(ShardTest, TellsOnRequestThatLittleOutputDrained) {
+  options.network.socket_buffer = 1000;
+  start();
+  handler().open_hook = [&](ConnectionId id) {
+    transport().output(id).append(std::string(3000, 'x'));
+    transport().call_when_drained(id);
+  };
+  const auto client = connect();
+  EXPECT_TRUE(run_until([&] { return handler().drained == 1; }));
+  EXPECT_EQ(transport().pending_output(handler().last), 0U);
+  handler().data_hook = [&](ConnectionId id, std::string) {
+    transport().output(id).append(std::string(3000, 'y'));
+  };
+  client->send("m");
+  EXPECT_TRUE(run_until([&] { return client->received.size() == 6000; }));
+  EXPECT_TRUE(run_for(10ms));
+  EXPECT_EQ(handler().drained, 1) << "once for each request";
+}
+
 TEST_P(ShardTest, EndsAPeerThatDoesNotRead) {
   options.network.socket_buffer = 1000;
   options.limits.output_high_water = 2000;

@@ -331,6 +331,21 @@ TEST_F(TlsLayerTest, WhoSawTooMuchOutputIsToldWhenItMayGoOn) {
   EXPECT_EQ(notes_->drained, 1);
 }
 
+TEST_F(TlsLayerTest, TellsOnRequestThatLittleOutputDrained) {
+  open_and_shake_hands();
+  plain_output().append(std::string(1000, 'x'));
+  notes_->transport.call_when_drained(id);
+  layer_->on_turn();
+  EXPECT_TRUE(below_[id].wants_drained);
+  EXPECT_EQ(notes_->drained, 0) << "the record still waits";
+  server_to_client();
+  layer_->on_drained(id);
+  EXPECT_EQ(notes_->drained, 1);
+  layer_->on_turn();
+  layer_->on_drained(id);
+  EXPECT_EQ(notes_->drained, 1) << "once for each request";
+}
+
 TEST_F(TlsLayerTest, APeerThatDoesNotReadIsLeft) {
   open_and_shake_hands();
   for (int i = 0; i < 2; ++i) {  // replies of any size do not count, the one behind included

@@ -196,7 +196,7 @@ TEST_F(LimitsUnderLoad, WaitingRequests) {
 // --- Connections ---------------------------------------------------------------------------------
 
 TEST_F(LimitsUnderLoad, MaxConnections) {
-  start({"--max-connections=40"});
+  start({"--max-connections=40", "--max-strangers=100"});
   Crowd crowd{address()};
   crowd.join(100);
   EXPECT_TRUE(eventually([&] { return crowd.ended() == 61; })) << crowd.ended() << " turned away";

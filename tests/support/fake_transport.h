@@ -17,6 +17,7 @@ class FakeTransport final : public engine::Transport {
     engine::OutputBuffer output;
     std::optional<engine::CloseMode> closed;
     std::optional<engine::Duration> deadline;
+    bool wants_drained = false;
     bool reading_paused = false;
     bool peer_left = false;  // and on_closed has not been told yet
   };
@@ -36,6 +37,9 @@ class FakeTransport final : public engine::Transport {
   }
   std::size_t pending_output(engine::ConnectionId id) const override {
     return connections_.at(id.packed()).output.size();
+  }
+  void call_when_drained(engine::ConnectionId id) override {
+    connections_[id.packed()].wants_drained = true;
   }
   void close(engine::ConnectionId id, engine::CloseMode mode) override {
     connections_[id.packed()].closed = mode;

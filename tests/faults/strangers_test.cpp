@@ -1,0 +1,74 @@
+// Strangers who want to take the server from its members: memory and connections.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "tests/faults/companion.h"
+
+namespace parsec::testing {
+namespace {
+
+constexpr std::int64_t mebibyte = 1 << 20;
+
+class StrangersAtWork : public FaultTest {
+ protected:
+  void start(std::vector<std::string> arguments) {
+    arguments.push_back("--shards=1");
+    server_ = start_server(std::move(arguments));
+    organization_ = organization(*server_);
+    companion_ = std::make_unique<Companion>(organization_, Companion::Work::all);
+    ASSERT_TRUE(companion_->await_rounds(20));
+  }
+  void check_companion() {
+    EXPECT_TRUE(companion_->await_rounds(20));
+    companion_->stop();
+    EXPECT_EQ(companion_->failure(), "");
+  }
+
+  std::unique_ptr<ServerProcess> server_;
+  std::shared_ptr<Organization> organization_;
+  std::unique_ptr<Companion> companion_;
+};
+
+TEST_F(StrangersAtWork, PingsWhoseAnswersNobodyReads) {
+  start({});
+  std::string pings;
+  while (std::ssize(pings) < 4 * mebibyte) pings += frame(Opcode::ping, std::string(125, 'p'));
+  const std::int64_t before = resident_bytes(*server_);
+  std::vector<std::unique_ptr<Socket>> strangers;
+  for (int i = 0; i < 40; ++i) {
+    const int small_buffer = 4096;  // what the kernel keeps for who does not read
+    strangers.push_back(std::make_unique<Socket>(server_->address(), small_buffer));
+    strangers.back()->send(UpgradeRequest{}.text(server_->address()) + pings);
+  }
+  // The server goes on taking them, and remembers the newest.
+  for (const auto& stranger : strangers) EXPECT_TRUE(stranger->flush(within(patience)));
+  // Much of it are the receive buffers of the shard, which are used for the first time.
+  EXPECT_LT(resident_bytes(*server_) - before, 24 * mebibyte);
+  check_companion();
+}
+
+TEST_F(StrangersAtWork, ConnectionsThatSayNothing) {
+  start({"--max-connections=100", "--max-strangers=20"});
+  std::vector<std::unique_ptr<Socket>> strangers;
+  for (int i = 0; i < 300; ++i) {
+    strangers.push_back(std::make_unique<Socket>(server_->address()));
+    if (i % 2 == 0) strangers.back()->send(UpgradeRequest{}.text(server_->address()));
+    if (i % 50 == 49)
+      organization_->connect(organization_->alice()).require("ping", {{"ping", "x"}});
+  }
+  const auto is_there = [](const auto& stranger) {
+    try {
+      while (stranger->receive(within(Duration{0}))) {
+      }
+      return false;
+    } catch (const TimedOut&) {
+      return true;
+    }
+  };
+  EXPECT_TRUE(eventually([&] { return std::ranges::count_if(strangers, is_there) <= 20; }));
+  check_companion();
+}
+
+}  // namespace
+}  // namespace parsec::testing
