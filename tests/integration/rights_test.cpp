@@ -7,7 +7,7 @@ namespace {
 
 class EndOfRights : public Concurrency {
  protected:
-  static constexpr int rounds = 15;
+  static constexpr int rounds = 25;
   static constexpr int connections = 8;
   static constexpr int requests = 30;  // of each connection, sent at once
 
