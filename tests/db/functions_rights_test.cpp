@@ -40,6 +40,19 @@ class FunctionsRights : public ::testing::Test {
     return world.vlob_create(user, realm_id, random_uuid());
   }
 
+  /// Whether a call holds the rights of that user to the end of its transaction.
+  bool holds(const Sql::Fill& fill, const std::string& user) {
+    writer.run("BEGIN");
+    const auto reply = writer.call(fill);
+    const auto count = admin.number(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'"
+        " AND granted AND classid::bigint << 32 | objid::bigint = parsec_ext.rights_key('" +
+        world.organization_id + "', '" + user + "')");
+    writer.run("ROLLBACK");
+    if (count != 1) ADD_FAILURE() << reply->function->name;
+    return count == 1;
+  }
+
   World world;
   Uuid realm_id = world.create_realm();
   Sql admin, waiter, writer;
@@ -194,16 +207,20 @@ TEST_F(FunctionsRights, AreHeldByAllThatWrite) {
         cancel_invitation(call, alice, Invited::device, "alice@three", as_bytes("x"));
       },
   };
-  for (const auto& fill : writes) {
-    writer.run("BEGIN");
-    const auto reply = writer.call(fill);
-    EXPECT_EQ(1, admin.number("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-                              " AND mode = 'ShareLock' AND granted"
-                              " AND classid::bigint << 32 | objid::bigint"
-                              "  = parsec_ext.rights_key('" +
-                              world.organization_id + "', 'alice')"))
-        << reply->function->name;
-    writer.run("ROLLBACK");
+  for (const auto& fill : writes) EXPECT_TRUE(holds(fill, "alice"));
+  // Who is no user yet writes by the right of the organization.
+  const ConduitSide claimer{world.organization_id, {}, token};
+  EXPECT_TRUE(holds(
+      [&](db::Request& call) {
+        conduit_talk(call, claimer, "1_WAIT_PEERS", as_bytes("p"), as_bytes("x"));
+      },
+      ""));
+  for (const auto kind : {Invited::user, Invited::device}) {
+    EXPECT_TRUE(holds(
+        [&](db::Request& call) {
+          claim(call, world.organization_id, kind, "zed", as_bytes("x"), {});
+        },
+        ""));
   }
 }
 
