@@ -31,6 +31,15 @@ TEST(SearchPattern, Words) {
   for (const auto& row : rows) EXPECT_EQ(search_pattern(row.query), row.pattern) << row.query;
 }
 
+TEST(SearchPattern, IsNotLongerThanWhatCouldMatch) {
+  std::string query;
+  for (int i = 0; i < 100'000; ++i) query += "\u20AC";
+  const std::string pattern = *search_pattern(query);
+  EXPECT_LT(pattern.size(), 8200U);
+  EXPECT_EQ((pattern.size() - 2) % 3, 0U);  // whole characters
+  EXPECT_EQ(search_pattern(std::string(100'000, ' ') + "a"), "%a%");
+}
+
 // Expressions of any kind can be made costly by whoever may write them.
 TEST(SearchPattern, NoFunctionKnowsRegularExpressions) {
   const std::regex operators{R"([^a-z]~\*?[ ']|regexp_|SIMILAR TO)"};
