@@ -19,7 +19,9 @@
 #include "app/version.h"
 #include "db/block_stores.h"
 #include "db/database.h"
+#include "engine/host_resources.h"
 #include "engine/log.h"
+#include "engine/memory_budget.h"
 #include "engine/shard_thread.h"
 #include "engine/tls_context.h"
 #include "engine/tls_layer.h"
@@ -40,6 +42,13 @@ std::uint32_t max_connections(const Configuration& configuration) {
   constexpr std::uint64_t most = 1'000'000;
   const std::uint64_t files = engine::raise_open_files_limit();
   return static_cast<std::uint32_t>(std::clamp(files, reserve + 1, reserve + most) - reserve);
+}
+
+/// Half is left to the rest of this process, the system, and a PostgreSQL beside it.
+std::size_t memory_limit(const Configuration& configuration) {
+  if (configuration.memory_limit != 0) return configuration.memory_limit;
+  constexpr std::uint64_t unknown = std::uint64_t{2} << 30;
+  return engine::usable_memory().value_or(unknown) / 2;
 }
 
 /// Each shard's part of what is set for the process: the kernel deals connections out to the
@@ -168,6 +177,8 @@ class Backend {
 
   std::string dump() const {
     std::string text = database_->dump() + blocks_->dump() + outbox_->dump();
+    text += "memory: held=" + std::to_string(memory_.used()) +
+            " limit=" + std::to_string(memory_.limit()) + "\n";
     for (std::uint32_t i = 0; i < shards_->size(); ++i) {
       const engine::Counters& counters = shards_->counters(engine::ShardIndex{i});
       text +=
@@ -182,11 +193,14 @@ class Backend {
 
  private:
   explicit Backend(const Configuration& configuration)
-      : shard_count_(configuration.shards != 0 ? configuration.shards
-                                               : std::max(1U, std::thread::hardware_concurrency())),
+      : shard_count_(configuration.shards != 0
+                         ? configuration.shards
+                         : engine::usable_processors(
+                               static_cast<std::uint32_t>(engine::allowed_processors().size()))),
         shutdown_timeout_(configuration.shutdown_timeout),
         settings_(protocol_settings(configuration, shard_count_)),
-        events_(shard_count_) {}
+        events_(shard_count_),
+        memory_(memory_limit(configuration), shard_count_) {}
 
   std::expected<void, std::string> start_database(const Configuration& configuration) {
     db::Settings settings = configuration.database;
@@ -209,7 +223,7 @@ class Backend {
       const auto make_service = [&](engine::Transport& plain) {
         return std::make_unique<protocol::Service>(settings_, plain, database_->gateway(shard),
                                                    *shard_blocks_[shard], events_.inbox(shard),
-                                                   *outbox_, claimers_);
+                                                   *outbox_, claimers_, memory_, shard);
       };
       events_.set_waker(shard, &waker);
       database_->set_waker(shard, &waker);
@@ -240,6 +254,7 @@ class Backend {
   const protocol::Settings settings_;
   protocol::EventBus events_;
   protocol::ClaimerCounts claimers_;
+  engine::MemoryBudget memory_;
   std::unique_ptr<engine::TlsContext> tls_;  // null: plain TCP
   std::unique_ptr<db::BlockStores> blocks_;
   std::unique_ptr<db::Database> database_;

@@ -195,6 +195,9 @@ void read_capacity(OptionReader& read, Configuration& configuration) {
   }
   configuration.max_strangers_of_an_address =
       read.count("--max-strangers-of-an-address", 0, 1 << 24);
+  if (read.given("--memory-limit")) {
+    configuration.memory_limit = read.size("--memory-limit", 16 << 20, std::size_t{1} << 50);
+  }
   configuration.max_message_bytes = read.size("--max-message-size", 1024, 1 << 30);
   configuration.max_waiting_events = read.count("--max-waiting-events", 1, 1 << 20);
   configuration.head_timeout = read.seconds("--head-timeout");

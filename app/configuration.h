@@ -74,6 +74,7 @@ struct Configuration {
   std::uint32_t max_connections = 0;              // of all shards; 0: as open files allow
   std::uint32_t max_strangers = 0;                // of all shards; 0: a quarter of the connections
   std::uint32_t max_strangers_of_an_address = 0;  // of all shards; 0: no limit
+  std::size_t memory_limit = 0;                   // 0: half of what there is
   std::size_t max_message_bytes = 0;
   std::size_t max_waiting_events = 0;
   std::chrono::milliseconds head_timeout{};

@@ -224,6 +224,14 @@ constexpr auto capacity = std::to_array<Option>({
      .help = "Most of them from one address (of IPv6: one /64), 0: no limit. Addresses of this "
              "machine do "
              "not count, since a proxy may stand there; set 0 behind one on another machine."},
+    {.name = "--memory-limit",
+     .variable = "PARSEC_MEMORY_LIMIT",
+     .metavar = "SIZE",
+     .help = "Memory that all clients together may hold in messages, results and unread replies; "
+             "near it "
+             "less is read, and then the largest holder is ended. By default half of the "
+             "machine's, or of "
+             "the control group's."},
     {.name = "--max-message-size",
      .variable = "PARSEC_MAX_MESSAGE_SIZE",
      .metavar = "SIZE",

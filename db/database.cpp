@@ -128,11 +128,12 @@ class RunningDatabase final : public Database {
   ~RunningDatabase() override { RunningDatabase::stop(); }
 
   std::expected<void, std::string> run() {
+    // Without it nothing can be served: it gets the first connection.
     listener_.start();
-    for (const auto& worker : workers_) worker->start();
     if (!listener_.wait_until_listening(listen_limit)) {
       return Failure("Cannot listen for the database's notifications");
     }
+    for (const auto& worker : workers_) worker->start();
     return wait_for_connections();
   }
 

@@ -1,5 +1,6 @@
 #include "protocol/service.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -16,7 +17,7 @@ constexpr int items_per_turn = 1024;
 
 Service::Service(const Settings& settings, engine::Transport& transport, db::Gateway& database,
                  db::BlockStore& blocks, EventInbox& events, Outbox& outbox,
-                 ClaimerCounts& claimers)
+                 ClaimerCounts& claimers, engine::MemoryBudget& memory, std::uint32_t shard)
     : settings_(settings),
       transport_(transport),
       database_(database),
@@ -28,7 +29,10 @@ Service::Service(const Settings& settings, engine::Transport& transport, db::Gat
                   if (auto* session = find(claimer)) session->on_presence_told();
                 }),
       pages_(settings.backend_address, settings.server_name),
-      wrong_tokens_(settings.wrong_token_pause, settings.most_wrong_token_pause) {}
+      wrong_tokens_(settings.wrong_token_pause, settings.most_wrong_token_pause),
+      memory_(memory),
+      held_(memory),
+      shard_(shard) {}
 
 Service::~Service() = default;
 
@@ -60,21 +64,31 @@ void Service::list_stranger(engine::ConnectionId connection, std::string_view pe
 }
 
 void Service::on_data(engine::ConnectionId connection, std::span<std::byte> bytes) {
-  if (auto* session = find(connection)) session->on_data(bytes);
+  if (auto* session = find(connection)) {
+    session->on_data(bytes);
+    count_memory(*session);
+  }
 }
 
 void Service::on_drained(engine::ConnectionId connection) {
-  if (auto* session = find(connection)) session->on_drained();
+  if (auto* session = find(connection)) {
+    session->on_drained();
+    count_memory(*session);
+  }
 }
 
 void Service::on_deadline(engine::ConnectionId connection) {
-  if (auto* session = find(connection)) session->on_deadline();
+  if (auto* session = find(connection)) {
+    session->on_deadline();
+    count_memory(*session);
+  }
 }
 
 void Service::on_closed(engine::ConnectionId connection, engine::CloseReason reason) {
   assert(find(connection) != nullptr);
   log::info("connection {:x}: closed, {}", connection.packed(), engine::name(reason));
   strangers_.remove(connection);
+  held_.add(-static_cast<std::int64_t>(sessions_[connection.slot]->counted_bytes));
   sessions_[connection.slot].reset();
 }
 
@@ -82,7 +96,10 @@ bool Service::on_turn() {
   bool more = drain_replies();
   more |= drain_blocks();
   more |= drain_events();
+  more |= run_yielding();
   retry_waiting();
+  relieve_memory();
+  check_messages();
   database_.flush();
   blocks_.flush();
   return more;
@@ -112,6 +129,7 @@ bool Service::drain_replies() {
     if (blocks_.take_reply(request) || presence_.take_reply(request)) continue;
     if (auto* session = find(engine::ConnectionId::unpacked(request->tag))) {
       session->on_database_reply(request);
+      count_memory(*session);
     } else {
       database_.release(request);
     }
@@ -125,6 +143,7 @@ bool Service::drain_blocks() {
     if (job == nullptr) return false;
     if (auto* session = find(engine::ConnectionId::unpacked(job->tag))) {
       session->on_block_reply(job);
+      count_memory(*session);
     } else {
       blocks_.release(job);
     }
@@ -165,6 +184,100 @@ void Service::retry_waiting() {
   for (auto waiting = std::exchange(waiting_blocks_, {}); const auto connection : waiting) {
     if (auto* session = find(connection)) session->on_block_capacity();
   }
+}
+
+// --- Memory
+
+/// Output that waits is counted again when it is gone.
+void Service::count_memory(Session& session) {
+  const std::size_t held = session.held_bytes();
+  if (held == session.counted_bytes) return;
+  held_.add(static_cast<std::int64_t>(held) - static_cast<std::int64_t>(session.counted_bytes));
+  session.counted_bytes = held;
+  if (transport_.pending_output(session.connection()) > settings_.memory_free_bytes) {
+    transport_.call_when_drained(session.connection());
+  }
+}
+
+void Service::relieve_memory() {
+  const auto pressure = memory_.pressure();
+  if (pressure == engine::MemoryBudget::Pressure::none && waiting_memory_.empty()) return;
+  if (transport_.now() < next_memory_check_) return;
+  next_memory_check_ = transport_.now() + settings_.memory_check_interval;
+  held_.tell();
+  if (pressure == engine::MemoryBudget::Pressure::too_high) return end_largest_holder();
+  if (pressure != engine::MemoryBudget::Pressure::none) return;
+  for (const auto connection : std::exchange(waiting_memory_, {})) {
+    if (auto* session = find(connection)) session->on_memory();
+  }
+}
+
+/// Of this shard, if no other shard has a larger one.
+void Service::end_largest_holder() {
+  Session* largest = nullptr;
+  for (const auto& session : sessions_) {
+    if (!session) continue;
+    if (largest == nullptr || session->counted_bytes > largest->counted_bytes) {
+      largest = session.get();
+    }
+  }
+  const std::size_t bytes = largest == nullptr ? 0 : largest->counted_bytes;
+  if (!memory_.is_largest(shard_, bytes) || bytes < settings_.least_held_bytes) return;
+  largest->end_for_memory(memory_.limit());
+  count_memory(*largest);
+  held_.tell();
+}
+
+// --- Messages that were begun
+
+void Service::watch_message(engine::ConnectionId connection) {
+  if (begun_messages_.empty()) {
+    next_message_check_ = transport_.now() + settings_.message_progress_time;
+  }
+  begun_messages_.push_back(connection);
+}
+
+void Service::check_messages() {
+  if (begun_messages_.empty() || transport_.now() < next_message_check_) return;
+  next_message_check_ = transport_.now() + settings_.message_progress_time;
+  std::erase_if(begun_messages_, [this](engine::ConnectionId connection) {
+    auto* session = find(connection);
+    if (session == nullptr) return true;
+    const auto progress = session->look_at_message(settings_.message_progress_bytes);
+    if (progress == Session::Progress::no_message) return true;
+    if (progress == Session::Progress::enough) return false;
+    session->end_as_too_slow();
+    count_memory(*session);
+    return true;
+  });
+}
+
+engine::TimePoint Service::next_work() const {
+  auto next = engine::TimePoint::max();
+  if (is_short_of_memory() || !waiting_memory_.empty()) next = next_memory_check_;
+  if (!begun_messages_.empty()) next = std::min(next, next_message_check_);
+  return next;
+}
+
+// --- Long replies
+
+/// One slice of one reply in a turn, each time another organization's if there is one. True: more
+/// are waiting.
+bool Service::run_yielding() {
+  if (yielding_.empty()) return false;
+  const auto is_other = [this](const Yielding& one) {
+    return one.organization != served_organization_;
+  };
+  auto next = std::ranges::find_if(yielding_, is_other);
+  if (next == yielding_.end()) next = yielding_.begin();
+  const Yielding one = *next;
+  yielding_.erase(next);
+  served_organization_ = one.organization;
+  if (auto* session = find(one.connection)) {
+    session->on_turn_again();
+    count_memory(*session);
+  }
+  return !yielding_.empty();
 }
 
 }  // namespace parsec::protocol

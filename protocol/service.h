@@ -14,6 +14,7 @@
 #include "db/block_store.h"
 #include "db/gateway.h"
 #include "engine/handler.h"
+#include "engine/memory_budget.h"
 #include "engine/occasional.h"
 #include "protocol/claimer_presence.h"
 #include "protocol/event_bus.h"
@@ -31,7 +32,8 @@ class Service final : public engine::Handler {
  public:
   /// Everything outlives the service.
   Service(const Settings& settings, engine::Transport& transport, db::Gateway& database,
-          db::BlockStore& blocks, EventInbox& events, Outbox& outbox, ClaimerCounts& claimers);
+          db::BlockStore& blocks, EventInbox& events, Outbox& outbox, ClaimerCounts& claimers,
+          engine::MemoryBudget& memory, std::uint32_t shard);
   ~Service() override;
 
   void on_open(engine::ConnectionId connection, std::string_view peer_address) override;
@@ -41,6 +43,7 @@ class Service final : public engine::Handler {
   void on_closed(engine::ConnectionId connection, engine::CloseReason reason) override;
   bool on_turn() override;
   bool has_work() const override;
+  engine::TimePoint next_work() const override;
   void on_shutdown() override;
 
   // --- For sessions
@@ -59,6 +62,18 @@ class Service final : public engine::Handler {
 
   /// The ring to the database was full: on_database_capacity() is called when it may have room.
   void wait_for_database(engine::ConnectionId connection) { waiting_.push_back(connection); }
+  bool is_short_of_memory() const {
+    return memory_.pressure() != engine::MemoryBudget::Pressure::none;
+  }
+  /// on_memory() is called when there is more.
+  void wait_for_memory(engine::ConnectionId connection) { waiting_memory_.push_back(connection); }
+  /// It has begun a message, whose end should come.
+  void watch_message(engine::ConnectionId connection);
+  /// on_turn_again() is called in a later turn, organizations in turn.
+  void yield_turn(engine::ConnectionId connection, std::uint64_t organization) {
+    yielding_.push_back({connection, organization});
+  }
+
   /// Same for the block store: on_block_capacity().
   void wait_for_blocks(engine::ConnectionId connection) { waiting_blocks_.push_back(connection); }
 
@@ -69,6 +84,11 @@ class Service final : public engine::Handler {
   bool drain_blocks();
   bool drain_events();
   void retry_waiting();
+  void count_memory(Session& session);
+  void relieve_memory();
+  void end_largest_holder();
+  void check_messages();
+  bool run_yielding();
 
   const Settings& settings_;
   engine::Transport& transport_;
@@ -85,6 +105,21 @@ class Service final : public engine::Handler {
   engine::Occasional turned_away_;  // strangers, of which there are too many
   std::deque<engine::ConnectionId> waiting_;
   std::deque<engine::ConnectionId> waiting_blocks_;
+
+  engine::MemoryBudget& memory_;
+  engine::MemoryBudget::Share held_;
+  const std::uint32_t shard_;
+  engine::TimePoint next_memory_check_{};
+  std::vector<engine::ConnectionId> waiting_memory_;
+  engine::TimePoint next_message_check_{};
+  std::vector<engine::ConnectionId> begun_messages_;
+
+  struct Yielding {
+    engine::ConnectionId connection;
+    std::uint64_t organization;
+  };
+  std::deque<Yielding> yielding_;
+  std::uint64_t served_organization_ = 0;  // the last that yielded and went on
   bool shutting_down_ = false;
 };
 

@@ -94,8 +94,72 @@ void Session::read_part(const websocket::FramePart& part) {
   message.insert(message.end(), part.payload.begin(), part.payload.end());
   if (part.last && part.fin) {
     auto whole = std::exchange(message, {});
-    on_message(whole, message_is_text_);
+    inbound_->progress = 0;
+    inbound_->was_seen = false;
+    return on_message(whole, message_is_text_);
   }
+  watch_message(part.payload.size());
+}
+
+/// A message that has only begun may not stay so, and takes no more memory when that is short.
+void Session::watch_message(std::size_t received) {
+  auto& in = *inbound_;
+  in.progress += received;
+  if (!std::exchange(message_watched_, true)) service_.watch_message(connection_);
+  if (lacks_memory_ || in.message.size() < service_.settings().memory_free_bytes) return;
+  if (!service_.is_short_of_memory()) return;
+  lacks_memory_ = true;
+  service_.transport().pause_reading(connection_);
+  service_.wait_for_memory(connection_);
+}
+
+Session::Progress Session::look_at_message(std::size_t least_bytes) {
+  if (!inbound_ || inbound_->message.empty() || phase_ == Phase::closing) {
+    message_watched_ = false;
+    return Progress::no_message;
+  }
+  const bool was_seen = std::exchange(inbound_->was_seen, true);
+  const std::size_t progress = std::exchange(inbound_->progress, 0);
+  return !was_seen || progress >= least_bytes ? Progress::enough : Progress::too_little;
+}
+
+void Session::end_as_too_slow() {
+  log::info("connection {:x}: too slow (a message)", connection_.packed());
+  end(CloseCode::normal);
+}
+
+// --- Memory
+
+std::size_t Session::held_bytes() const {
+  std::size_t held = service_.transport().pending_output(connection_) + under_way_bytes_;
+  if (inbound_) held += inbound_->message.capacity() + inbound_->waiting_bytes;
+  if (call_ != nullptr) held += call_->size_bytes();
+  if (reply_ != nullptr) held += reply_->size_bytes() + reply_->result_bytes();
+  if (block_job_ != nullptr) held += block_job_->data.size() + block_job_->found.size();
+  return held;
+}
+
+void Session::end_for_memory(std::size_t limit) {
+  constexpr std::size_t mebibyte = 1 << 20;
+  log::warn(
+      "connection {:x}: organization={} device={} ended: of all connections it holds the most "
+      "memory, {} MiB, and all together too much of the {} MiB that they may (--memory-limit)",
+      connection_.packed(), identity_.organization_id, identity_.device_id, held_bytes() / mebibyte,
+      limit / mebibyte);
+  end(CloseCode::normal);
+  inbound_.reset();
+  // What waits for the peer is what holds the memory.
+  service_.transport().close(connection_, engine::CloseMode::abort);
+}
+
+void Session::on_memory() {
+  lacks_memory_ = false;
+  resume_reading_if_free();
+}
+
+void Session::resume_reading_if_free() {
+  if (reading_paused_ || lacks_memory_ || phase_ == Phase::closing) return;
+  service_.transport().resume_reading(connection_);
 }
 
 std::size_t Session::max_message_bytes() const {
@@ -306,7 +370,7 @@ void Session::serve_waiting() {
   waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(served));
   if (waiting.empty() && reading_paused_ && phase_ != Phase::closing) {
     reading_paused_ = false;
-    service_.transport().resume_reading(connection_);
+    resume_reading_if_free();
   }
   trim_inbound();
 }
@@ -345,6 +409,15 @@ void Session::start_pause(std::chrono::milliseconds duration) {
   service_.transport().set_deadline(connection_, duration);
 }
 
+void Session::start_yield() {
+  awaiting_ = Awaiting::turn;
+  service_.yield_turn(connection_, db::flow_of(identity_.organization_id, {}).organization);
+}
+
+void Session::on_turn_again() {
+  if (awaiting_ == Awaiting::turn) continue_command();
+}
+
 /// The command under way is answered first, unless it waits for what others do: it may have its
 /// effect already. What waits behind it is not begun.
 void Session::on_shutdown() {
@@ -370,6 +443,15 @@ void Session::end(CloseCode code) {
 Reply Session::reply_ok(std::uint32_t fields, std::size_t size_hint) {
   log_reply("ok");
   return Reply{output(), "ok", fields, size_hint};
+}
+
+void Session::send_long_reply(engine::OutputBuffer reply) {
+  auto& out = output();
+  if (out.empty()) {
+    out = std::move(reply);
+  } else {
+    out.append(reply.bytes());
+  }
 }
 
 void Session::reply_error(std::string_view status, std::string_view reason) {

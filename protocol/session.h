@@ -94,6 +94,8 @@ class Session {
   void on_block_capacity();
   void on_fence(bool kept);
   void on_presence_told();
+  void on_turn_again();  // after yield()
+  void on_memory();      // there is some again
   void on_shutdown();
 
   engine::ConnectionId connection() const { return connection_; }
@@ -101,6 +103,17 @@ class Session {
   bool idles_as_stranger() const { return is_stranger() && !command_; }
   /// Makes room for another connection.
   void leave_as_stranger();
+
+  /// Memory that it takes beside itself: unread output, messages, requests, results.
+  std::size_t held_bytes() const;
+  std::size_t counted_bytes = 0;  // of these, in the shard's count
+  /// It holds the most, and there is too little for all.
+  void end_for_memory(std::size_t limit);
+  /// Looks at the message that was begun, if there is one. It may go on: it is new since the last
+  /// look, or got so many bytes.
+  enum class Progress : std::uint8_t { no_message, enough, too_little };
+  Progress look_at_message(std::size_t least_bytes);
+  void end_as_too_slow();
 
   // --- For the router
 
@@ -213,6 +226,16 @@ class Session {
     void await_suspend(std::coroutine_handle<>) { session.start_block_job(job); }
     const db::BlockJob& await_resume() const { return *session.block_job_; }
   };
+  /// `co_await session.yield();` Lets other connections have their turn; nothing may be half
+  /// written into the connection's output meanwhile (long_reply.h).
+  struct Yield {
+    Session& session;
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<>) { session.start_yield(); }
+    void await_resume() const {}
+  };
+  Yield yield() { return {*this}; }
+
   db::BlockJob& new_block_job();
   BlockAccess run(db::BlockJob& job) { return {*this, job}; }
 
@@ -227,6 +250,9 @@ class Session {
   void reply_bad_message(const Fields& fields);
   /// {"status": "invalid_certification", "reason": "Invalid certification data (<detail>)."}
   void reply_invalid_certification(const CertificateError& error);
+  /// As reply_ok, into a buffer of its own (long_reply.h), which the session then sends.
+  void begin_long_reply() { log_reply("ok"); }
+  void send_long_reply(engine::OutputBuffer reply);
   /// The reply of events_listen, encoded once for the whole audience.
   void reply_event(const SharedEvent& event);
 
@@ -281,6 +307,7 @@ class Session {
     blocks,
     presence,
     pause,
+    turn,
   };
 
   /// State that only the beginning of a connection needs.
@@ -293,6 +320,8 @@ class Session {
   /// Messages in the making or waiting; freed when idle.
   struct Inbound {
     std::vector<std::byte> message;  // fragments so far
+    std::size_t progress = 0;        // of its bytes, since the last look
+    bool was_seen = false;           // at the last look
     struct Waiting {
       std::vector<std::byte> bytes;
       bool is_text;
@@ -314,6 +343,7 @@ class Session {
   void read_part(const websocket::FramePart& part);
   void read_control(const websocket::FramePart& part);
   void answer_ping(Bytes payload);
+  void watch_message(std::size_t received);
   std::size_t max_message_bytes() const;
   std::size_t high_water() const;
   void on_message(std::span<std::byte> message, bool is_text);
@@ -327,6 +357,8 @@ class Session {
            (phase_ == Phase::commands && identity_.kind == ConnectionKind::anonymous);
   }
   void start_pause(std::chrono::milliseconds duration);
+  void start_yield();
+  void resume_reading_if_free();
   bool busy() const { return static_cast<bool>(command_) || output_blocked_; }
   void handle_message(Bytes message, bool is_text);
   void handle_request(Bytes message);
@@ -377,12 +409,15 @@ class Session {
   bool joined_ = false;          // a claimer whose handshake succeeded
   bool withdrawn_ = false;       // revoked or expired during the handshake
   bool output_blocked_ = false;  // the peer does not read: requests wait
-  bool reading_paused_ = false;
+  bool reading_paused_ = false;  // too much waits
+  bool lacks_memory_ = false;    // reading is paused until there is some
+  bool message_watched_ = false;
   bool message_is_text_ = false;
   const CommandSpec* spec_ = nullptr;  // of the command under way; null in the handshake
   Command command_;
-  db::Request* call_ = nullptr;   // being filled, or refused by a full ring
-  db::Request* reply_ = nullptr;  // executed, its rows are being read
+  db::Request* call_ = nullptr;      // being filled, or refused by a full ring
+  db::Request* reply_ = nullptr;     // executed, its rows are being read
+  std::size_t under_way_bytes_ = 0;  // of the request that the database has
   db::BlockJob* block_job_ = nullptr;
   std::unique_ptr<Opening> opening_;
   std::unique_ptr<Inbound> inbound_;

@@ -55,12 +55,23 @@ struct Settings {
   /// engine::Limits::output_high_water.
   std::size_t output_high_water = 256 * 1024;
   /// Messages and re-encryption batches have no end of their own: a reply has as many as fit in
-  /// here, and the next one those after them. Half of the following: libpq's blocks may be half
-  /// empty.
-  std::size_t max_list_bytes = 512 * 1024 * 1024;
+  /// here, and the next one those after them.
+  std::size_t max_list_bytes = 16 * 1024 * 1024;
   /// What any other reply is written from, as large as the database gives it: beyond, Close 1011.
   /// Leaves room for the rest of an engine::OutputBuffer of 4 GiB at most, which grows by doubling.
   std::size_t max_result_bytes = 1024 * 1024 * 1024;
+  /// A message that was begun gets so many bytes more within each such time, or its connection
+  /// ends.
+  std::chrono::milliseconds message_progress_time{30'000};
+  std::size_t message_progress_bytes = 64 * 1024;
+  /// When memory is short (engine/memory_budget.h), longer beginnings of messages are read on only
+  /// when there is more again, and whoever holds less is never ended for it.
+  std::size_t memory_free_bytes = 64 * 1024;
+  std::size_t least_held_bytes = 256 * 1024;
+  std::chrono::milliseconds memory_check_interval{20};
+  /// Rows of a reply that are written in one go; then others get their turn.
+  int rows_of_a_slice = 4096;
+  std::size_t bytes_of_a_slice = 1024 * 1024;
   /// Events that wait for events_listen; beyond, the connection is closed so that none is lost
   /// silently (6-events.md §6.1).
   std::size_t max_waiting_events = 1024;

@@ -1,6 +1,7 @@
 // message_get (4-commands.md §4.3).
 #include "db/functions/message.h"
 #include "protocol/commands/commands.h"
+#include "protocol/long_reply.h"
 #include "protocol/service.h"
 
 namespace parsec::protocol::commands {
@@ -20,7 +21,7 @@ Command message_get(Session& session, Fields fields) {
   for (int row = 1; row < rows.count(); ++row) {
     size += keys_bytes + rows.bytes(row, Columns::body).size();
   }
-  Reply reply = session.reply_ok(1, size);
+  LongReply reply{session, 1, size};
   auto& messages = reply.key("messages");
   messages.array(static_cast<std::uint32_t>(rows.count() - 1));
   for (int row = 1; row < rows.count(); ++row) {
@@ -29,7 +30,9 @@ Command message_get(Session& session, Fields fields) {
     reply.key("sender").str(rows.text(row, Columns::sender));
     reply.key("timestamp").datetime(rows.datetime(row, Columns::timestamp));
     reply.key("body").bin(rows.bytes(row, Columns::body));
+    if (reply.is_time_to_yield()) co_await session.yield();
   }
+  reply.send();
 }
 
 }  // namespace parsec::protocol::commands

@@ -2,6 +2,7 @@
 #include "db/functions/vlob.h"
 #include "protocol/commands/commands.h"
 #include "protocol/commands/refusals.h"
+#include "protocol/long_reply.h"
 #include "protocol/notification.h"
 
 namespace parsec::protocol::commands {
@@ -127,14 +128,15 @@ Command vlob_poll_changes(Session& session, Fields fields) {
   session.recent_realm = realm_id;
   constexpr std::size_t entry_bytes = 18 + 5;  // an UUID and a version
   const int count = rows.count() - 1;
-  auto reply =
-      session.reply_ok(2, static_cast<std::size_t>(count) * entry_bytes + reply_head_bytes);
+  LongReply reply{session, 2, static_cast<std::size_t>(count) * entry_bytes + reply_head_bytes};
   reply.key("changes").map(static_cast<std::uint32_t>(count));
   for (int row = 1; row <= count; ++row) {
     reply.writer().uuid(rows.uuid(row, Columns::vlob_id));
     reply.writer().integer(rows.integer(row, Columns::version));
+    if (reply.is_time_to_yield()) co_await session.yield();
   }
   reply.key("current_checkpoint").integer(rows.integer(0, Columns::current_checkpoint));
+  reply.send();
 }
 
 Command vlob_list_versions(Session& session, Fields fields) {
@@ -147,7 +149,7 @@ Command vlob_list_versions(Session& session, Fields fields) {
   const db::Rows rows = co_await session.execute(call);
   if (rows.status() != "ok") co_return reply_refusal(session, rows.status(), about_vlob(vlob_id));
   session.recent_realm = rows.uuid(0, Columns::realm_id);
-  auto reply = session.reply_ok(1);
+  LongReply reply{session, 1, 0};
   reply.key("versions").map(static_cast<std::uint32_t>(rows.count() - 1));
   for (int row = 1; row < rows.count(); ++row) {
     auto& writer = reply.writer();
@@ -155,7 +157,9 @@ Command vlob_list_versions(Session& session, Fields fields) {
     writer.array(2);
     writer.datetime(rows.datetime(row, Columns::created_on));
     writer.str(rows.text(row, Columns::author));
+    if (reply.is_time_to_yield()) co_await session.yield();
   }
+  reply.send();
 }
 
 }  // namespace parsec::protocol::commands

@@ -171,6 +171,8 @@ INSTANTIATE_TEST_SUITE_P(
         OptionRow{"--max-strangers", "PARSEC_MAX_STRANGERS", "30", SEEN(max_strangers), "0", "30"},
         OptionRow{"--max-strangers-of-an-address", "PARSEC_MAX_STRANGERS_OF_AN_ADDRESS", "0",
                   SEEN(max_strangers_of_an_address), "1024", "0"},
+        OptionRow{"--memory-limit", "PARSEC_MEMORY_LIMIT", "64MiB", SEEN(memory_limit), "0",
+                  "67108864"},
         OptionRow{"--max-message-size", "PARSEC_MAX_MESSAGE_SIZE", "1MiB", SEEN(max_message_bytes),
                   "16777216", "1048576"},
         OptionRow{"--max-waiting-events", "PARSEC_MAX_WAITING_EVENTS", "10",

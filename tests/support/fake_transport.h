@@ -56,7 +56,9 @@ class FakeTransport final : public engine::Transport {
   void resume_reading(engine::ConnectionId id) override {
     connections_[id.packed()].reading_paused = false;
   }
-  engine::TimePoint now() const override { return {}; }
+  engine::TimePoint now() const override { return time; }
+
+  engine::TimePoint time{};
 
  private:
   std::map<std::uint64_t, Connection> connections_;

@@ -43,7 +43,7 @@ std::uint16_t Sent::close_code() const {
 }
 
 ServiceFixture::ServiceFixture()
-    : service(settings, transport, database, blocks, inbox, outbox, claimers) {
+    : service(settings, transport, database, blocks, inbox, outbox, claimers, memory, 0) {
   settings.administration_token = "s3cr3t";
   settings.max_waiting_events = 8;
 }

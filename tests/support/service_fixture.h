@@ -140,6 +140,7 @@ class ServiceFixture {
   protocol::EventInbox inbox{1024};
   RecordingOutbox outbox;
   protocol::ClaimerCounts claimers;
+  engine::MemoryBudget memory{std::size_t{1} << 30, 1};
   protocol::Service service;
   SigningKey root_key;
   protocol::Challenge challenge{};  // of the last open_websocket()

@@ -1,0 +1,72 @@
+// Clients that make the server hold as much as they can: it keeps its budget, and others are
+// served.
+#include <gmock/gmock.h>
+
+#include "tests/faults/companion.h"
+
+namespace parsec::testing {
+namespace {
+
+constexpr std::size_t mebibyte = 1 << 20;
+constexpr std::int64_t budget = 64 * mebibyte;
+/// What is no client's: the program itself, receive buffers, what the allocator has not given back.
+constexpr std::int64_t overhead = 96 * mebibyte;
+
+class MemoryUnderLoad : public FaultTest {
+ protected:
+  void SetUp() override {
+    server_ = start_server({"--shards=1", "--memory-limit=64MiB"});
+    organization_ = organization(*server_);
+    companion_ = std::make_unique<Companion>(organization_);
+    ASSERT_TRUE(companion_->await_rounds(20));
+  }
+  void check_companion() {
+    EXPECT_TRUE(companion_->await_rounds(20));
+    companion_->stop();
+    EXPECT_EQ(companion_->failure(), "");
+  }
+
+  std::unique_ptr<ServerProcess> server_;
+  std::shared_ptr<Organization> organization_;
+  std::unique_ptr<Companion> companion_;
+};
+
+TEST_F(MemoryUnderLoad, MessagesWithoutTheirLastByte) {
+  const std::string whole = frame(Opcode::binary, std::string(8 * mebibyte, 'm'));
+  const std::string_view all_but_one{whole.data(), whole.size() - 1};
+  std::vector<Session> clients;
+  for (int i = 0; i < 30; ++i) {
+    clients.push_back(organization_->connect(organization_->alice()));
+    clients.back().send_raw(all_but_one);
+    clients.back().socket().flush(within(Duration{50}));  // later ones are read no further
+  }
+  EXPECT_TRUE(companion_->await_rounds(50));
+  EXPECT_LT(resident_bytes(*server_), budget + overhead);
+  check_companion();
+}
+
+TEST_F(MemoryUnderLoad, DeafClientsWithLargeReplies) {
+  Session alice = organization_->connect(organization_->alice());
+  const Uuid vlob_id = alice.create_vlob(alice.create_realm(), Octets(mebibyte - 1000, 'x'));
+  // More than what the kernel takes: the last one stays with the server.
+  std::string requests;
+  const std::string request =
+      frame(Opcode::binary,
+            pack(Map{{"cmd", "vlob_read"}, {"encryption_revision", 1}, {"vlob_id", vlob_id}}));
+  for (int i = 0; i < 12; ++i) requests += request;
+  std::vector<Session> deaf;
+  for (int i = 0; i < 90; ++i) {
+    deaf.push_back(organization_->connect(organization_->alice()));
+    deaf.back().send_raw(requests);
+    EXPECT_TRUE(deaf.back().socket().flush(within(patience)));
+  }
+  EXPECT_TRUE(companion_->await_rounds(50));
+  EXPECT_LT(resident_bytes(*server_), budget + overhead);
+  // Whom it cost: they hear it, the others are there.
+  EXPECT_TRUE(
+      eventually([this] { return server_->process().output().contains("--memory-limit"); }));
+  check_companion();
+}
+
+}  // namespace
+}  // namespace parsec::testing
