@@ -14,8 +14,8 @@ packages=(
   python3-aiosmtpd openssl haproxy valgrind
   python3-swift  # the library alone: tests start its servers themselves, no daemon is installed
 )
-# These only make builds faster.
-optional_packages=(ccache mold)
+# ccache and mold make builds faster; tests of poolers are skipped without pgbouncer.
+optional_packages=(ccache mold pgbouncer)
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <mutex>
 #include <vector>
 
 #include "engine/log.h"
@@ -51,8 +54,13 @@ std::string session_setup(const SessionLimits& limits) {
       "SET standard_conforming_strings TO on;"
       "SET statement_timeout TO {};"
       "SET lock_timeout TO {};"
-      // Nothing of ours idles in a transaction; a timeout would only hit a stopped process.
-      "SET idle_in_transaction_session_timeout TO 0;"
+      "SET idle_in_transaction_session_timeout TO {};"
+      // PostgreSQL's side, too, notices a peer that vanished without a FIN, and gives up its locks:
+      // after 10 s with data under way, after 19 s without. Ignored on unix sockets.
+      "SET tcp_keepalives_idle TO 10;"
+      "SET tcp_keepalives_interval TO 3;"
+      "SET tcp_keepalives_count TO 3;"
+      "SET tcp_user_timeout TO 10000;"
       // Compiling a statement takes longer than running any of ours.
       "SET jit TO off;"
       // Plans live as long as the session, and the first ones are made while tables are small or
@@ -60,14 +68,48 @@ std::string session_setup(const SessionLimits& limits) {
       // Every function has its index (sql/indexes.sql), and its plan does not depend on values.
       "SET enable_seqscan TO off;"
       "SET plan_cache_mode TO force_generic_plan;"
-      // PostgreSQL 14 and 17 and later: a connection may be idle, and our own timeouts end what
-      // takes long.
-      "SELECT set_config(name, '0', false) FROM pg_settings"
-      " WHERE name IN ('idle_session_timeout', 'transaction_timeout')",
-      limits.statement_timeout.count(), limits.lock_timeout.count());
+      // PostgreSQL 14 and later: a connection may be idle. 17 and later: a transaction ends.
+      "SELECT set_config(name, CASE name WHEN 'transaction_timeout' THEN '{}' ELSE '0' END, false)"
+      " FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout')",
+      limits.statement_timeout.count(), limits.lock_timeout.count(),
+      limits.idle_in_transaction_timeout.count(), limits.transaction_timeout.count());
 }
 
-void on_notice(void*, const char* message) { log::debug("PostgreSQL: {}", one_line(message)); }
+/// Warnings come with every connection or statement, so each text is logged once in a while, and
+/// not more than a few of them.
+class NoticeGate {
+ public:
+  bool admits(const std::string& text) {
+    const std::lock_guard lock{mutex_};
+    const auto now = std::chrono::steady_clock::now();
+    if (now - begin_ > window) {
+      begin_ = now;
+      texts_.clear();
+    }
+    if (texts_.size() >= most || std::ranges::find(texts_, text) != texts_.end()) return false;
+    texts_.push_back(text);
+    return true;
+  }
+
+ private:
+  static constexpr std::chrono::seconds window{30};
+  static constexpr std::size_t most = 10;
+  std::mutex mutex_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  std::vector<std::string> texts_;
+};
+
+/// The primary message only: detail and context may quote rows and statements.
+void on_notice(void*, const PGresult* notice) {
+  const auto part = [&](int code) {
+    const char* text = PQresultErrorField(notice, code);
+    return std::string_view{text != nullptr ? text : ""};
+  };
+  const std::string text = one_line(part(PG_DIAG_MESSAGE_PRIMARY));
+  if (part(PG_DIAG_SEVERITY_NONLOCALIZED) != "WARNING") return log::debug("PostgreSQL: {}", text);
+  static NoticeGate gate;
+  if (gate.admits(text)) log::warn("PostgreSQL: {}", text);
+}
 
 }  // namespace
 
@@ -122,7 +164,7 @@ std::expected<Connection, SqlError> Connection::open(const ConnectionOptions& op
   if (PQstatus(connection.native()) != CONNECTION_OK) {
     return std::unexpected(SqlError{"", one_line(PQerrorMessage(connection.native()))});
   }
-  PQsetNoticeProcessor(connection.native(), on_notice, nullptr);
+  PQsetNoticeReceiver(connection.native(), on_notice, nullptr);
   if (auto done = connection.execute(session_setup(options.limits)); !done) {
     return std::unexpected(done.error());
   }

@@ -16,6 +16,7 @@
 #include "db/id_watch.h"
 #include "db/listener.h"
 #include "db/migrations.h"
+#include "db/peer_watch.h"
 #include "db/rights.h"
 #include "db/sequences.h"
 #include "db/shard_gateway.h"
@@ -113,8 +114,9 @@ class RunningDatabase final : public Database {
         connection_string_(options.conninfo),
         cluster_(std::move(cluster)),
         id_watch_(options, settings.ids_interval, std::move(sequences)),
+        peer_watch_(options, settings.watch, probe_),
         connector_(std::move(options)),
-        listener_(settings_.shards, connector_, sink) {
+        listener_(settings_.shards, connector_, sink, probe_) {
     std::vector<Worker*> workers;
     for (const Worker::Shape& shape : shapes(settings_)) {
       const auto number = static_cast<std::uint32_t>(workers_.size());
@@ -133,8 +135,11 @@ class RunningDatabase final : public Database {
     if (!listener_.wait_until_listening(listen_limit)) {
       return Failure("Cannot listen for the database's notifications");
     }
+    if (auto heard = peer_watch_.check_notifications(); !heard) return heard;
     for (const auto& worker : workers_) worker->start();
-    return wait_for_connections();
+    if (auto connected = wait_for_connections(); !connected) return connected;
+    peer_watch_.start();
+    return {};
   }
 
   /// What cannot be had at the start will be missing under load.
@@ -160,6 +165,7 @@ class RunningDatabase final : public Database {
     for (const auto& worker : workers_) worker->request_stop();
     for (const auto& worker : workers_) worker->join();
     connector_.stop();
+    peer_watch_.stop();
     listener_.stop();
     id_watch_.stop();
     cluster_.reset();
@@ -209,6 +215,8 @@ class RunningDatabase final : public Database {
   const std::string connection_string_;
   std::unique_ptr<EmbeddedCluster> cluster_;
   IdWatch id_watch_;
+  const std::shared_ptr<Probe> probe_ = std::make_shared<Probe>();
+  PeerWatch peer_watch_;
   Connector connector_;
   Listener listener_;
   std::vector<std::unique_ptr<Worker>> workers_;

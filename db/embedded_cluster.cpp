@@ -30,6 +30,8 @@ constexpr std::string_view role = "parsec";
 constexpr std::string_view socket_name = "/.s.PGSQL.5432";
 constexpr std::size_t longest_socket_path = 107;  // sun_path, unix(7), with its zero byte
 constexpr std::string_view temporary_prefix = "parsec-mocked-";
+constexpr std::string_view socket_prefix = "/tmp/parsec-socket-";
+constexpr std::string_view socket_link = "socket";  // in the cluster's directory
 
 constexpr auto check_interval = 5ms;
 constexpr auto start_limit = 10min;  // recovery after a crash may have much to replay
@@ -70,25 +72,31 @@ void remove_abandoned(const fs::path& parent, const Account& account) {
   }
 }
 
-/// A directory that belongs to the account and that nobody else may enter.
+/// A directory that belongs to the account and that nobody else may enter. One that is there must
+/// belong to the account or to who starts it: a stranger's may hold whatever he likes.
 std::expected<void, std::string> make_private(const fs::path& directory, const Account& account) {
   std::error_code error;
   fs::create_directories(directory, error);
-  struct stat status {};
-  if (error || ::lstat(directory.c_str(), &status) != 0) {
+  if (error) {
     return std::unexpected("Cannot create the directory " + directory.native() + ": " +
-                           (error ? error.message() : std::strerror(errno)));
+                           error.message());
   }
-  if (!S_ISDIR(status.st_mode)) {
-    return std::unexpected(directory.native() + " is not a directory");
+  // By descriptor: what is checked is what is changed.
+  const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (descriptor < 0) return std::unexpected(system_error("Cannot open the directory", directory));
+  struct stat status {};
+  std::expected<void, std::string> result;
+  if (::fstat(descriptor, &status) != 0) {
+    result = std::unexpected(system_error("Cannot look at the directory", directory));
+  } else if (status.st_uid != account.uid && status.st_uid != ::geteuid()) {
+    result = std::unexpected(directory.native() + " belongs to another user");
+  } else if (status.st_uid != account.uid && ::fchown(descriptor, account.uid, account.gid) != 0) {
+    result = std::unexpected(system_error("Cannot take over the directory", directory));
+  } else if (::fchmod(descriptor, 0700) != 0) {
+    result = std::unexpected(system_error("Cannot protect the directory", directory));
   }
-  if (status.st_uid != account.uid && ::chown(directory.c_str(), account.uid, account.gid) != 0) {
-    return std::unexpected(system_error("Cannot take over the directory", directory));
-  }
-  if (::chmod(directory.c_str(), 0700) != 0) {
-    return std::unexpected(system_error("Cannot protect the directory", directory));
-  }
-  return {};
+  ::close(descriptor);
+  return result;
 }
 
 /// The directory above that keeps the account out; empty: none does. Only root starts PostgreSQL as
@@ -114,13 +122,26 @@ bool is_plain(const fs::path& path) {
   });
 }
 
-/// Where the socket goes: into the directory, or under a short and plain name that follows from it.
-fs::path socket_directory_for(const fs::path& directory) {
+/// Where the socket goes: into the directory, or into a short and plain one of its own. That has no
+/// name that can be foreseen, so nobody waits there; `socket_link` remembers it for the next start.
+std::expected<fs::path, std::string> socket_directory_for(const fs::path& directory) {
   if (is_plain(directory) &&
       directory.native().size() + socket_name.size() <= longest_socket_path) {
     return directory;
   }
-  return fmt::format("/tmp/parsec-{:016x}", std::hash<std::string>{}(directory.native()));
+  std::error_code error;
+  const fs::path link = directory / socket_link;
+  if (const fs::path before = fs::read_symlink(link, error);
+      !error && before.native().starts_with(socket_prefix)) {
+    fs::remove_all(before, error);
+  }
+  fs::remove(link, error);
+  std::string name = std::string{socket_prefix} + "XXXXXX";
+  if (::mkdtemp(name.data()) == nullptr) {
+    return std::unexpected(system_error("Cannot create the directory", name));
+  }
+  fs::create_symlink(name, link, error);
+  return name;
 }
 
 /// Bytes order texts, and upper and lower case know Unicode, where the system has such a locale.
@@ -158,6 +179,7 @@ EmbeddedCluster::~EmbeddedCluster() {
   std::error_code error;
   if (!socket_directory_.empty() && socket_directory_ != directory_) {
     fs::remove_all(socket_directory_, error);
+    fs::remove(directory_ / socket_link, error);
   }
   if (temporary_ && !directory_.empty()) fs::remove_all(directory_, error);
   if (lock_ >= 0) ::close(lock_);
@@ -222,13 +244,15 @@ std::expected<void, std::string> EmbeddedCluster::prepare(const Target& target) 
     directory_.clear();
     return std::unexpected(reason);
   }
-  socket_directory_ = socket_directory_for(directory_);
-  if (socket_directory_ != directory_) {
-    if (auto done = make_private(socket_directory_, account_); !done) return done;
-  }
   if (!processes_in(data()).empty()) {
     log::warn("Ending a PostgreSQL that an earlier run left behind in {}", data().native());
     end_processes_in(data(), SIGINT);
+  }
+  auto socket_directory = socket_directory_for(directory_);
+  if (!socket_directory) return std::unexpected(socket_directory.error());
+  socket_directory_ = *socket_directory;
+  if (socket_directory_ != directory_) {
+    if (auto done = make_private(socket_directory_, account_); !done) return done;
   }
   auto programs = find_postgres_programs(first_line(data() / "PG_VERSION"));
   if (!programs) return std::unexpected(programs.error());

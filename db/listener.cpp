@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "db/threads.h"
@@ -15,7 +16,8 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* listen_sql = "LISTEN app_notification";
+constexpr const char* listen_sql = "LISTEN app_notification; LISTEN parsec_ext_probe";
+static_assert(std::string_view{listen_sql}.ends_with(Probe::channel));
 constexpr const char* fence_sql = "";
 constexpr std::size_t fence_ring_capacity = 1024;
 
@@ -40,8 +42,9 @@ struct NotifyDeleter {
 
 // --- Life ------------------------------------------------------------------------------------
 
-Listener::Listener(std::uint32_t shards, Connector& connector, NotificationSink& sink)
-    : sink_(sink), connector_(connector) {
+Listener::Listener(std::uint32_t shards, Connector& connector, NotificationSink& sink,
+                   std::shared_ptr<Probe> probe)
+    : sink_(sink), connector_(connector), probe_(std::move(probe)) {
   for (std::uint32_t i = 0; i < shards; ++i) {
     rings_.push_back(std::make_unique<FenceRing>(fence_ring_capacity));
   }
@@ -50,10 +53,12 @@ Listener::Listener(std::uint32_t shards, Connector& connector, NotificationSink&
 Listener::~Listener() { stop(); }
 
 void Listener::start() {
+  probe_->set_alarm([this] { waker_.notify(); });
   thread_ = start_thread("db-listen", [this] { run(); });
 }
 
 void Listener::stop() {
+  probe_->stop();
   stopping_.store(true, std::memory_order_release);
   waker_.notify();
   if (thread_.joinable()) thread_.join();
@@ -118,6 +123,7 @@ void Listener::lose(const char* why) {
   state_ = State::connecting;
   query_under_way_ = false;
   listening_.store(false, std::memory_order_release);
+  probe_->on_listening(false);
   answer(under_way_, false);
   answer(waiting_, false);
 }
@@ -169,6 +175,10 @@ void Listener::deliver_notifications() {
   // Some may come with the answer to LISTEN: the gap before them is told first.
   if (state_ == State::subscribing) return;
   while (const std::unique_ptr<PGnotify, NotifyDeleter> notify{PQnotifies(connection_->native())}) {
+    if (std::string_view{notify->relname} == Probe::channel) {
+      probe_->on_notification(notify->extra);
+      continue;
+    }
     add(counts_.notifications);
     told_sink_ = true;
     sink_.on_notification(notify->extra);
@@ -183,6 +193,7 @@ void Listener::on_query_done() {
       told_sink_ = true;
       sink_.on_gap();
     }
+    probe_->on_listening(true);
     listening_.store(true, std::memory_order_release);
     return deliver_notifications();
   }
@@ -202,6 +213,9 @@ void Listener::answer(std::vector<Fence>& fences, bool kept) {
 
 void Listener::check_time() {
   if (query_under_way_ && Clock::now() - query_sent_ > answer_limit) lose("it does not answer");
+  if (probe_->take_missing() && state_ == State::listening) {
+    lose("notifications do not arrive; does a pooler in between work per transaction?");
+  }
 }
 
 bool Listener::has_arrivals() const {

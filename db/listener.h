@@ -18,6 +18,7 @@
 #include "db/connection.h"
 #include "db/connector.h"
 #include "db/gateway.h"
+#include "db/probe.h"
 #include "engine/spsc_ring.h"
 #include "engine/waker.h"
 
@@ -27,7 +28,8 @@ class Listener {
  public:
   using FenceRing = engine::SpscRing<std::uint64_t>;
 
-  Listener(std::uint32_t shards, Connector& connector, NotificationSink& sink);
+  Listener(std::uint32_t shards, Connector& connector, NotificationSink& sink,
+           std::shared_ptr<Probe> probe);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -78,6 +80,7 @@ class Listener {
 
   NotificationSink& sink_;
   Connector& connector_;
+  const std::shared_ptr<Probe> probe_;
   std::vector<std::unique_ptr<FenceRing>> rings_;
   engine::Waker waker_;
   std::thread thread_;

@@ -60,6 +60,19 @@ struct SessionLimits {
   milliseconds connect_timeout{5000};  // of one host; connect_timeout of the URL beats it
   milliseconds lock_timeout{10000};
   milliseconds statement_timeout{30000};
+  /// PostgreSQL 17 and later: a whole batch, whoever its locks are waited for by.
+  milliseconds transaction_timeout{60000};
+  /// Between two statements of a transaction nothing of ours idles, except a process that stopped.
+  milliseconds idle_in_transaction_timeout{10000};
+};
+
+/// How others that harm us are noticed (db/peer_watch.h).
+struct WatchLimits {
+  milliseconds interval{5000};
+  /// A session of ours that waits for its process amid a transaction is ended after so long.
+  milliseconds stalled_session_age{10000};
+  /// A notification that takes so long to the listener is lost.
+  milliseconds probe_limit{10000};
 };
 
 struct Settings {
@@ -95,6 +108,7 @@ struct Settings {
 
   LaneLimits lane;
   SessionLimits session;
+  WatchLimits watch;
 
   /// stop() lets requests finish so long.
   milliseconds stop_grace{3000};
@@ -102,6 +116,7 @@ struct Settings {
 
 static_assert(LaneLimits{}.silence > SessionLimits{}.statement_timeout);
 static_assert(SessionLimits{}.statement_timeout > SessionLimits{}.lock_timeout);
+static_assert(SessionLimits{}.transaction_timeout > SessionLimits{}.statement_timeout);
 static_assert(LaneLimits{}.shared_lock_timeout < LaneLimits{}.lock_turn);
 static_assert(LaneLimits{}.lock_turn < LaneLimits{}.lock_patience);
 static_assert(LaneLimits{}.lock_patience < LaneLimits{}.queue_age);

@@ -43,6 +43,29 @@ std::string redacted(std::string_view url) {
   return result;
 }
 
+/// libpq takes the first `@` and the first `/` for what they stand for in a URL. Where a password
+/// holds one of them, its rest becomes a host, a port or a database, which error messages and
+/// PostgreSQL's log then name.
+bool may_misplace_a_password(std::string_view url) {
+  url.remove_prefix(url.find("://") + 3);
+  url = url.substr(0, url.find('?'));
+  const std::string_view authority = url.substr(0, url.find('/'));
+  if (url.substr(authority.size()).find('@') != std::string_view::npos) return true;
+  const std::size_t at = authority.find('@');
+  if (at != authority.rfind('@')) return true;
+  std::string_view hosts = authority.substr(at == std::string_view::npos ? 0 : at + 1);
+  while (!hosts.empty()) {
+    const std::size_t end = std::min(hosts.find(','), hosts.size());
+    std::string_view host = hosts.substr(0, end);
+    hosts.remove_prefix(std::min(end + 1, hosts.size()));
+    if (host.starts_with('[')) host.remove_prefix(std::min(host.find(']'), host.size()));
+    const std::size_t colon = host.find(':');
+    if (colon == std::string_view::npos) continue;
+    if (host.find_first_not_of("0123456789", colon + 1) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string Target::description() const {
@@ -72,6 +95,13 @@ std::expected<Target, std::string> parse_target(std::string_view text) {
     PQconninfoFree(options);
     // libpq's message may quote any part of the URL, so it is not shown.
     PQfreemem(message);
+    if (options != nullptr && may_misplace_a_password(text)) {
+      // Nothing of it is shown: who knows where the password begins and ends.
+      return std::unexpected(
+          "Invalid database URL: an `@`, `/` or `:` stands where it has another meaning. In user, "
+          "password and database it must be percent-encoded: `@` as %40, `/` as %2F, `:` as %3A, "
+          "`?` as %3F, `#` as %23, `%` as %25");
+    }
     if (options != nullptr) return target;
     return std::unexpected("Invalid database URL `" + target.description() +
                            "`: PostgreSQL's client library does not understand it (characters "

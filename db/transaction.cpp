@@ -13,6 +13,7 @@ constexpr const char* begin_sql =
     "BEGIN;"
     "SET LOCAL statement_timeout TO 0;"
     "SET LOCAL lock_timeout TO 0;"
+    "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout';"
     "SELECT pg_advisory_xact_lock(123563834303843);"
     "SET LOCAL lock_timeout TO '30s'";
 

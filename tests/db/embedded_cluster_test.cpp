@@ -101,6 +101,35 @@ TEST(EmbeddedCluster, LongAndOddDirectoriesWork) {
   ASSERT_TRUE(cluster) << cluster.error();
   auto connection = open_connection((*cluster)->conninfo());
   EXPECT_EQ(run_sql(connection, "SELECT 1"), "1");
+
+  // Where the socket is then cannot be foreseen, and nothing of it stays.
+  const fs::path socket = fs::read_symlink(place / "socket");
+  EXPECT_THAT((*cluster)->conninfo(), HasSubstr("host=" + socket.native() + " "));
+  EXPECT_EQ(mode_of(socket), 0700U);
+  cluster->reset();
+  EXPECT_FALSE(fs::exists(socket));
+
+  // Another start does not come back to it, and clears up what a crash left.
+  const fs::path left = "/tmp/parsec-socket-of-a-test";
+  fs::create_directory(left);
+  fs::create_symlink(left, place / "socket");
+  auto again = start_embedded(place);
+  ASSERT_TRUE(again) << again.error();
+  EXPECT_NE(fs::read_symlink(place / "socket"), socket);
+  EXPECT_FALSE(fs::exists(left));
+}
+
+TEST(EmbeddedCluster, ADirectoryOfSomebodyElseIsAnError) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root gives directories away";
+  Directory directory;
+  const fs::path place = directory.path() / "db";
+  fs::create_directory(place);
+  ASSERT_EQ(::chown(place.c_str(), 65534, 65534), 0);
+  const auto cluster = start_embedded(place);
+  ASSERT_FALSE(cluster);
+  EXPECT_THAT(cluster.error(), HasSubstr("belongs to another user"));
+  fs::create_directory_symlink(place, directory.path() / "link");
+  EXPECT_FALSE(start_embedded(directory.path() / "link"));
 }
 
 TEST(EmbeddedCluster, ADirectoryThatCannotBeUsedIsAnError) {

@@ -21,7 +21,11 @@ TEST(Target, Kinds) {
 TEST(Target, Refused) {
   for (const std::string_view text :
        {"", "mocked", "embedded:", "mysql://x", "host=x", "postgresql:/x", "POSTGRESQL://x",
-        "postgresql://h/d?nonsense=secret", "postgresql://u:secret%zz@h/d"}) {
+        "postgresql://h/d?nonsense=secret", "postgresql://u:secret%zz@h/d",
+        // libpq would take parts of the password for a host, a port or a database.
+        "postgresql://u:p@secret@h/d", "postgresql://u:secret@secret@h/d?sslmode=require",
+        "postgresql://u:secret/secret@h/d", "postgresql://u:p@secret/secret@h:1/d",
+        "postgresql://u:secret?host=secret@h/d", "postgresql://u:7/secret@h/d"}) {
     const auto target = parse_target(text);
     ASSERT_FALSE(target) << text;
     EXPECT_EQ(target.error().find("secret"), std::string::npos) << target.error();
