@@ -42,7 +42,7 @@ TEST(PeerWatch, AStalledServerDoesNotKeepItsLocks) {
   TestDatabase database{quick_watch(conninfo)};
   const auto reply = database.call(add_shared, 1, [](Request& r) { fill_log(r, 1, "x"); });
   EXPECT_EQ(reply.outcome, Outcome::ok);
-  EXPECT_TRUE(has_ended(stalled));
+  EXPECT_TRUE(eventually([&] { return has_ended(stalled); }));
   EXPECT_THAT(log.text(), HasSubstr("of a Parsec server at this machine"));
 }
 

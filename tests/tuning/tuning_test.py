@@ -158,6 +158,8 @@ class ApplyAndUndo(HostTest):
         self.assertNotIn("tcp_max_syn_backlog =", boot, "what suffices is left alone")
         self.assertIn("shared_buffers = 4000MB",
                       (self.root / "etc/postgresql/15/main/conf.d/60-parsec.conf").read_text())
+        self.assertIn("tcp_keepalives_idle = 10",
+                      (self.root / "etc/postgresql/15/main/conf.d/60-parsec.conf").read_text())
         self.assertIn("LimitNOFILE=101024",
                       (self.root / "etc/systemd/system/parsec.service.d/50-tuning.conf").read_text())
 
