@@ -15,6 +15,9 @@ constexpr std::uint32_t handshakes_per_turn = 1;
 constexpr std::size_t largest_record = 16 * 1024;  // of plain bytes, RFC 8446 §5.1
 /// What encryption adds to a record at most, with room to spare.
 constexpr std::size_t record_overhead = 64;
+/// Answers that TLS itself gives to records (KeyUpdate, RFC 8446 §4.6.3; alerts) and that a peer
+/// may leave unread: some hundred of them. No client asks for so many.
+constexpr std::size_t most_unread_answers = 16 * 1024;
 /// Output buffers are empty again when a callback ends, so few are in use at a time.
 constexpr std::size_t spare_buffers = 16;
 
@@ -43,6 +46,9 @@ struct TlsLayer::Connection {
   std::size_t gathered_at_high_water = 0;
   /// Records that came while the handler did not read, or that wait for the handshake's turn.
   OutputBuffer held;
+
+  /// Bytes that TLS itself answered to records since all output had left.
+  std::size_t unread_answers = 0;
 
   /// What the handler is told in place of the shard's reason.
   std::optional<CloseReason> reason;
@@ -291,7 +297,12 @@ void TlsLayer::deliver(Connection& connection, std::span<std::byte> records) {
 void TlsLayer::read_records(Connection& connection) {
   while (!connection.over && !connection.paused) {
     std::size_t count = 0;
-    switch (connection.session.read({plain_.get(), largest_record}, count)) {
+    const std::size_t before = below_.pending_output(connection.id);
+    const auto status = connection.session.read({plain_.get(), largest_record}, count);
+    if (before == 0) connection.unread_answers = 0;
+    connection.unread_answers += below_.pending_output(connection.id) - before;
+    if (connection.unread_answers > most_unread_answers) return leave_unread(connection);
+    switch (status) {
       case TlsSession::Status::done:
         handler_->on_data(connection.id, {plain_.get(), count});
         break;
@@ -357,10 +368,14 @@ void TlsLayer::encrypt(Connection& connection, Share share) {
       drained_.push_back(connection.id);
     }
   } else if (exceeds_output_limit(connection)) {
-    connection.reason = CloseReason::output_limit;
-    connection.over = true;
-    below_.close(connection.id, CloseMode::abort);
+    leave_unread(connection);
   }
+}
+
+void TlsLayer::leave_unread(Connection& connection) {
+  connection.reason = CloseReason::output_limit;
+  connection.over = true;
+  below_.close(connection.id, CloseMode::abort);
 }
 
 /// As the shard counts it (ShardCore), of what it has not seen yet.

@@ -85,6 +85,8 @@ class TlsLayer final : public Handler, public Transport {
   void encrypt(Connection& connection, Share share);
   void encrypt_dirty();
   bool exceeds_output_limit(Connection& connection) const;
+  /// The peer does not read.
+  void leave_unread(Connection& connection);
   void deliver_drained();
   void mark_dirty(Connection& connection);
   void give_back(OutputBuffer& buffer);

@@ -394,6 +394,28 @@ TEST_F(TlsLayerTest, KeysChangeOnTheWay) {
   EXPECT_EQ(client_->plain, "yyy") << client_->failure();
 }
 
+TEST_F(TlsLayerTest, WhoAsksForKeysAndDoesNotReadIsLeft) {
+  open_and_shake_hands({.least_version = TLS1_3_VERSION});
+  for (int i = 0; i < 3000 && !below_[id].closed; ++i) {
+    client_->update_keys();
+    client_to_server();
+    ASSERT_LT(below_.pending_output(id), 32U * 1024);
+  }
+  EXPECT_EQ(below_[id].closed, CloseMode::abort);
+  layer_->on_closed(id, CloseReason::aborted);
+  EXPECT_EQ(notes_->closed, std::vector{CloseReason::output_limit});
+}
+
+TEST_F(TlsLayerTest, WhoReadsMayChangeKeysForEver) {
+  open_and_shake_hands({.least_version = TLS1_3_VERSION});
+  for (int i = 0; i < 3000; ++i) {
+    client_->update_keys();
+    client_to_server();
+    server_to_client();
+  }
+  EXPECT_EQ(below_[id].closed, std::nullopt) << client_->failure();
+}
+
 TEST_F(TlsLayerTest, ABrokenRecordEndsTheConnection) {
   open_and_shake_hands();
   client_->write("good");
