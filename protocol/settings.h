@@ -29,9 +29,10 @@ struct Settings {
   /// A client's answer to the challenge: strangers get no more memory than that, until
   /// handshake_timeout. Real ones have a few hundred bytes, or a long administration token.
   std::size_t max_handshake_bytes = 128 * 1024;
-  /// An anonymous connection may ask nothing for so long (API v1 bootstraps with its first
-  /// request).
-  std::chrono::milliseconds anonymous_timeout{60'000};
+  /// An anonymous connection may ask nothing for so long. Clients connect when they have something
+  /// to ask, but a human may have to type between two requests of a claim (API v1), as long as
+  /// claim_timeout grants; who takes places meanwhile makes room for others (strangers.h).
+  std::chrono::milliseconds anonymous_timeout{300'000};
   /// Strangers (strangers.h) of one shard, and those that share an address.
   std::size_t max_strangers = SIZE_MAX;
   std::size_t max_strangers_of_an_address = SIZE_MAX;

@@ -182,7 +182,7 @@ INSTANTIATE_TEST_SUITE_P(
         OptionRow{"--handshake-timeout", "PARSEC_HANDSHAKE_TIMEOUT", "1.5", SEEN(handshake_timeout),
                   "30000ms", "1500ms"},
         OptionRow{"--anonymous-timeout", "PARSEC_ANONYMOUS_TIMEOUT", "5", SEEN(anonymous_timeout),
-                  "60000ms", "5000ms"},
+                  "300000ms", "5000ms"},
         OptionRow{"--claim-timeout", "PARSEC_CLAIM_TIMEOUT", "2.5", SEEN(claim_timeout), "300000ms",
                   "2500ms"},
         OptionRow{"--shutdown-timeout", "PARSEC_SHUTDOWN_TIMEOUT", "2", SEEN(shutdown_timeout),
