@@ -99,8 +99,12 @@ class Session {
   void on_shutdown();
 
   engine::ConnectionId connection() const { return connection_; }
-  /// Nobody knows who it is yet, and it is its turn to say something.
-  bool idles_as_stranger() const { return is_stranger() && !command_; }
+  /// Nobody knows who it is yet, and it is its turn to say something, or it has been refused: who
+  /// takes a farewell byte by byte, or waits for having guessed wrong, must not keep others out.
+  bool idles_as_stranger() const {
+    return phase_ == Phase::closing ||
+           (is_stranger() && (!command_ || awaiting_ == Awaiting::pause));
+  }
   /// Makes room for another connection.
   void leave_as_stranger();
 

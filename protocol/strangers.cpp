@@ -2,22 +2,24 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
 namespace parsec::protocol {
 namespace {
 
-/// So many of the oldest are looked at for one that idles.
-constexpr int most_asked = 16;
+/// So many of the oldest are looked at for one that idles. Those that do not go behind all others:
+/// a few that stay busy must not stand before thousands that idle.
+constexpr std::size_t most_asked = 16;
 
 template <class List, class Of>
-std::optional<engine::ConnectionId> oldest_idle(const List& list, Of connection_of,
+std::optional<engine::ConnectionId> oldest_idle(List& list, Of connection_of,
                                                 const Strangers::Idles& idles) {
-  int asked = 0;
-  for (const auto& entry : list) {
-    if (idles(connection_of(entry))) return connection_of(entry);
-    if (++asked == most_asked) break;
+  for (std::size_t rest = std::min(most_asked, list.size()); rest > 0; --rest) {
+    const engine::ConnectionId oldest = connection_of(list.front());
+    if (idles(oldest)) return oldest;
+    list.splice(list.end(), list, list.begin());  // iterators stay valid
   }
   return std::nullopt;
 }

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "protocol/strangers.h"
+
 namespace parsec::protocol {
 
 WrongTokens::Verdict WrongTokens::add(std::string_view address, engine::TimePoint now) {
   if (entries_.size() >= most_addresses) forget_old(now);
-  Entry& entry = entries_[std::string{address}];
+  Entry& entry = entries_[address_share_of(address).value_or(std::string{address})];
   if (now - entry.last > forgotten_after) entry.count = 0;
   entry.last = now;
   ++entry.count;

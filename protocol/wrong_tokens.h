@@ -1,6 +1,6 @@
-// Wrong administration tokens, by address: the more of them, the longer the answer to the next one
-// takes. The right token is never kept waiting: an administrator behind the same proxy as somebody
-// who guesses must get in. Shard thread only.
+// Wrong administration tokens, by address (of IPv6: one /64): the more of them, the longer the
+// answer to the next one takes. The right token is never kept waiting: an administrator behind the
+// same proxy as somebody who guesses must get in. Shard thread only.
 #pragma once
 
 #include <chrono>

@@ -120,6 +120,19 @@ TEST_F(SessionStrangers, TheOldestThatIdlesMakesRoom) {
   for (const auto id : {member, busy, silent, fresh}) EXPECT_FALSE(is_closed(id));
 }
 
+TEST_F(SessionStrangers, WhoWasRefusedMakesRoomFirst) {
+  settings.max_strangers = 2;
+  const auto refused = open();
+  raw(refused, "nonsense\r\n\r\n");
+  ASSERT_EQ(transport[refused].closed, engine::CloseMode::after_flush);
+  const auto guesser = send_token("wrong");
+  const auto fresh = open();
+  EXPECT_EQ(transport[refused].closed, engine::CloseMode::abort);
+  const auto fresher = open();
+  EXPECT_EQ(transport[guesser].closed, engine::CloseMode::abort);
+  for (const auto id : {fresh, fresher}) EXPECT_FALSE(is_closed(id));
+}
+
 TEST_F(SessionStrangers, AnAnonymousConnectionIsAStranger) {
   settings.max_strangers = 2;
   const auto anonymous = open_anonymous("Org");

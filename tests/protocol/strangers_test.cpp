@@ -39,6 +39,22 @@ TEST_F(StrangersTest, NotOneWhoseAnswerIsUnderWay) {
   EXPECT_EQ(strangers.size(), 4U);
 }
 
+TEST_F(StrangersTest, AFewThatStayBusyDoNotStandBeforeManyThatIdle) {
+  const Strangers::Limits many{.connections = 100};
+  const auto idles = [](engine::ConnectionId connection) { return connection.slot >= 40; };
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    ASSERT_FALSE(strangers.add(id(i), "127.0.0.1", many, idles));
+  }
+  int turned_away = 0;
+  for (std::uint32_t i = 100; i < 200; ++i) {
+    const auto leaves = strangers.add(id(i), "127.0.0.1", many, idles);
+    ASSERT_TRUE(leaves);
+    if (*leaves == id(i)) ++turned_away;
+  }
+  EXPECT_LE(turned_away, 10);
+  EXPECT_EQ(strangers.size(), 100U);
+}
+
 TEST_F(StrangersTest, AnAddressHasAShare) {
   EXPECT_FALSE(add(0, "192.0.2.1"));
   EXPECT_FALSE(add(1, "192.0.2.2"));

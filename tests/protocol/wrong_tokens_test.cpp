@@ -24,6 +24,13 @@ TEST(WrongTokens, AnotherAddressBeginsAnew) {
   EXPECT_EQ(tokens.add("192.0.2.2", {}).pause, 500ms);
 }
 
+TEST(WrongTokens, OfIpv6ItsNetwork) {
+  WrongTokens tokens{500ms, 3000ms};
+  tokens.add("2001:db8:1:2::1", {});
+  EXPECT_EQ(tokens.add("2001:db8:1:2::2", {}).count, 2U);
+  EXPECT_EQ(tokens.add("2001:db8:1:3::1", {}).count, 1U);
+}
+
 TEST(WrongTokens, AreForgotten) {
   WrongTokens tokens{500ms, 3000ms};
   engine::TimePoint now{1h};
