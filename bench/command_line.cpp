@@ -129,6 +129,19 @@ CLI::App& add_scaling(CLI::App& app, ScalingCommand& scaling, Seconds& seconds, 
   return command;
 }
 
+CLI::App& add_neighbours(CLI::App& app, NeighboursCommand& neighbours, Seconds& seconds) {
+  CLI::App& command = *app.add_subcommand(
+      "neighbours", "Measures organizations alone, and beside others that put load on the server.");
+  add_setup(command, neighbours.setup, seconds);
+  for (const char* of_one_load : {"--connections", "--subscribers", "--idle", "--server-pid",
+                                  "--postgresql-pid", "--pin", "--threads"}) {
+    command.remove_option(command.get_option(of_one_load));
+  }
+  add_output(command, neighbours.output);
+  command.add_option("--hog", neighbours.hogs, "Only this one of the scenario; more than once.");
+  return command;
+}
+
 CLI::App& add_law(CLI::App& app, LawCommand& law, std::vector<std::string>& results) {
   CLI::App& command =
       *app.add_subcommand("law", "Fits a law of scaling to results that differ in one number.");
@@ -197,6 +210,7 @@ std::expected<BenchCommand, Complaint> parse_command_line(
   RunCommand run;
   SearchCommand search;
   ScalingCommand scaling;
+  NeighboursCommand neighbours;
   LawCommand law;
   ReportCommand report;
   CompareCommand compare;
@@ -204,6 +218,7 @@ std::expected<BenchCommand, Complaint> parse_command_line(
   const CLI::App& run_app = add_run(app, run, seconds, constant);
   const CLI::App& search_app = add_search(app, search, seconds, search_p99, constant);
   const CLI::App& scaling_app = add_scaling(app, scaling, seconds, scaling_p99);
+  const CLI::App& neighbours_app = add_neighbours(app, neighbours, seconds);
   const CLI::App& law_app = add_law(app, law, law_results);
   const CLI::App& report_app = add_report(app, report);
   const CLI::App& compare_app = add_compare(app, compare);
@@ -229,6 +244,10 @@ std::expected<BenchCommand, Complaint> parse_command_line(
     finish(scaling.setup, seconds, scaling_p99 > 0, false);
     if (scaling_p99 > 0) scaling.p99_bound = microseconds(scaling_p99);
     return scaling;
+  }
+  if (neighbours_app.parsed()) {
+    finish(neighbours.setup, seconds, false, false);
+    return neighbours;
   }
   if (law_app.parsed()) {
     for (const std::string& text : law_results) {

@@ -65,6 +65,13 @@ struct ScalingCommand {
   std::optional<std::chrono::microseconds> p99_bound;
 };
 
+/// `parsec-bench neighbours`: what organizations feel of each other.
+struct NeighboursCommand {
+  MeasureSettings setup;
+  Output output;
+  std::vector<std::string> hogs;  // empty: all
+};
+
 /// `parsec-bench law`: what results that differ in one number, of shards for example, say about it.
 struct LawCommand {
   std::string parameter;
@@ -92,8 +99,8 @@ struct PlanCommand {
   Output output;
 };
 
-using BenchCommand = std::variant<RunCommand, SearchCommand, ScalingCommand, LawCommand,
-                                  ReportCommand, CompareCommand, PlanCommand>;
+using BenchCommand = std::variant<RunCommand, SearchCommand, ScalingCommand, NeighboursCommand,
+                                  LawCommand, ReportCommand, CompareCommand, PlanCommand>;
 
 /// What to print instead, and the exit code.
 struct Complaint {

@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
 namespace parsec::bench {
 
-void JsonReader::only(std::initializer_list<std::string_view> known) {
+void JsonReader::only(std::span<const std::string_view> known) {
   for (const auto& field : members_) {
     if (std::ranges::find(known, field.key) == known.end()) fail(field.key, "is not known");
   }
@@ -95,6 +96,11 @@ void JsonReader::fail_at(const std::string& place, std::string_view what) {
 }
 
 std::expected<std::string, std::string> read_file(const std::string& path) {
+  // A directory can be opened; reading it throws from libstdc++'s stream buffer.
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    return std::unexpected("cannot read " + path + ": it is a directory");
+  }
   std::ifstream in(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(in), {}};
   if (!in.is_open() || in.bad()) return std::unexpected("cannot read " + path);

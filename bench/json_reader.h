@@ -13,6 +13,7 @@
 #include <initializer_list>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,7 +35,10 @@ class JsonReader {
       : members_(members), place_(std::move(place)), failure_(&failure) {}
 
   /// All members must be of these.
-  void only(std::initializer_list<std::string_view> known);
+  void only(std::span<const std::string_view> known);
+  void only(std::initializer_list<std::string_view> known) {
+    only(std::span{known.begin(), known.size()});
+  }
 
   bool has(std::string_view key) const { return find(key).has_value(); }
   void text(std::string_view key, std::string& into, Need need = Need::required);
@@ -47,8 +51,9 @@ class JsonReader {
   };
   void number(std::string_view key, double& into, Range range, Need need = Need::required);
   template <class Number>
-  void whole(std::string_view key, Number& into, Need need = Need::required, Number least = 0) {
-    if (const auto found = whole_number(key, need, least, std::numeric_limits<Number>::max())) {
+  void whole(std::string_view key, Number& into, Need need = Need::required, Number least = 0,
+             Number most = std::numeric_limits<Number>::max()) {
+    if (const auto found = whole_number(key, need, least, most)) {
       into = static_cast<Number>(*found);
     }
   }
@@ -79,6 +84,10 @@ class JsonReader {
   std::string as_text() const { return simdjson::minify(members_); }
   std::string path(std::string_view key) const;
   void fail(std::string_view key, std::string_view what) { fail_at(path(key), what); }
+  /// what begins with the path of a member of this object.
+  void fail_here(const std::string& what) {
+    if (failure_->empty()) *failure_ = path(what);
+  }
   bool failed() const { return !failure_->empty(); }
 
  private:

@@ -9,11 +9,15 @@
 #include <memory>
 #include <random>
 #include <utility>
+#include <vector>
 
+#include "bench/analysis/neighbours.h"
 #include "bench/analysis/progress.h"
 #include "bench/analysis/scaling.h"
 #include "bench/load/load_driver.h"
+#include "bench/load/neighbours_scenario.h"
 #include "bench/load/populate.h"
+#include "bench/load/realm_holder.h"
 #include "bench/report/environment.h"
 #include "bench/report/text.h"
 #include "bench/report_commands.h"
@@ -177,6 +181,103 @@ int execute(const ScalingCommand& command, std::span<const std::string> argument
   say(progress, describe(*series));
   result.scaling = std::move(*series);
   return write_files(command.output, result);
+}
+
+namespace {
+
+/// One of a neighbourhood: its organizations, and its connections.
+std::expected<Prepared, std::string> prepare(const MeasureSettings& setup, const std::string& name,
+                                             const Scenario& scenario) {
+  const auto address = protocol::BackendAddress::parse(setup.address);
+  if (!address) return Error{address.error()};
+  Population population{name, scenario.population};
+  const auto populated = populate(
+      *address, population, {.administration_token = setup.administration_token}, show_population);
+  if (!populated) return Error{populated.error()};
+  return Prepared{*address, std::move(population), scenario};
+}
+
+std::expected<NeighboursScenario, std::string> neighbours_of(const NeighboursCommand& command) {
+  auto scenario = NeighboursScenario::load(command.setup.scenario);
+  if (!scenario) return Error{scenario.error()};
+  if (!command.hogs.empty()) {
+    if (auto kept = scenario->keep_hogs(command.hogs); !kept) return Error{kept.error()};
+  }
+  if (command.setup.smoke) scenario->shrink();
+  if (!command.setup.database_url.empty()) return scenario;
+  if (std::erase_if(scenario->hogs, [](const Party& hog) { return hog.holds_realm; }) > 0) {
+    fmt::print(stderr, "Without --db no realm's row is held: that hog is left out.\n");
+  }
+  if (scenario->hogs.empty()) return Error{"No hog is left: give --db"};
+  return scenario;
+}
+
+/// A hog and the victims beside it; what was complete before a failure is in `row`.
+std::expected<void, std::string> measure_row(const Party& hog, const Prepared& prepared,
+                                             std::span<const NeighbourParty> victims,
+                                             const MeasureSettings& setup, NeighbourRow& row) {
+  auto driver = connect(prepared, setup);
+  if (!driver) return Error{driver.error()};
+  std::unique_ptr<Driver> holder;
+  if (hog.holds_realm) {
+    auto holding = holding_realm(setup.database_url, prepared.population.realm_id(0, 0), **driver);
+    if (!holding) return Error{holding.error()};
+    holder = std::move(*holding);
+  }
+  Driver& load = holder != nullptr ? *holder : **driver;
+  return measure_neighbours({hog.scenario.name, load, hog.in_flight}, victims, setup.load,
+                            setup.repeats, row);
+}
+
+}  // namespace
+
+int execute(const NeighboursCommand& command, std::span<const std::string> arguments) {
+  const auto scenario = neighbours_of(command);
+  if (!scenario) return fail(scenario.error());
+  const std::string name =
+      command.setup.population_name.empty() ? new_name() : command.setup.population_name;
+  MeasureSettings setup = command.setup;
+  setup.database_url.clear();  // its counters would be everybody's
+  std::vector<Prepared> victims, hogs;
+  const auto prepare_all = [&](const std::vector<Party>& parties, const char* kind,
+                               std::vector<Prepared>& into) -> std::expected<void, std::string> {
+    for (const Party& party : parties) {
+      auto prepared =
+          prepare(setup, fmt::format("{}-{}{}", name, kind, into.size()), party.scenario);
+      if (!prepared) return Error{party.scenario.name + ": " + prepared.error()};
+      into.push_back(std::move(*prepared));
+    }
+    return {};
+  };
+  if (auto made = prepare_all(scenario->victims, "v", victims); !made) return fail(made.error());
+  if (auto made = prepare_all(scenario->hogs, "h", hogs); !made) return fail(made.error());
+  std::vector<std::unique_ptr<LoadDriver>> drivers;
+  std::vector<NeighbourParty> parties;
+  for (std::size_t i = 0; i < victims.size(); ++i) {
+    auto driver = connect(victims[i], setup);
+    if (!driver) return fail(driver.error());
+    drivers.push_back(std::move(*driver));
+    const Party& party = scenario->victims[i];
+    parties.push_back({party.scenario.name, *drivers.back(), party.in_flight});
+  }
+  Result result = new_result(victims.front(), command.setup, arguments);
+  result.scenario.name = scenario->name;
+  result.scenario.description = scenario->description;
+  std::string failure;
+  for (std::size_t i = 0; i < hogs.size() && failure.empty(); ++i) {
+    const Party& hog = scenario->hogs[i];
+    fmt::print(stderr, "beside: {}\n", hog.scenario.name);
+    setup.database_url = hog.holds_realm ? command.setup.database_url : std::string{};
+    NeighbourRow row;
+    if (auto done = measure_row(hog, hogs[i], parties, setup, row); !done) {
+      failure = hog.scenario.name + ": " + done.error();
+    }
+    if (!row.hog_load.empty()) result.neighbours.push_back(std::move(row));
+  }
+  fmt::print("{}\n{}", scenario->name, describe(result.neighbours));
+  if (result.neighbours.empty()) return fail(failure);
+  if (const int code = write_files(command.output, result); code != 0) return code;
+  return failure.empty() ? 0 : fail(failure);
 }
 
 }  // namespace parsec::bench

@@ -13,5 +13,6 @@ namespace parsec::bench {
 int execute(const RunCommand& command, std::span<const std::string> arguments);
 int execute(const SearchCommand& command, std::span<const std::string> arguments);
 int execute(const ScalingCommand& command, std::span<const std::string> arguments);
+int execute(const NeighboursCommand& command, std::span<const std::string> arguments);
 
 }  // namespace parsec::bench

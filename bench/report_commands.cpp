@@ -45,6 +45,7 @@ int execute(const LawCommand& command) {
     auto result = load_result(file);
     if (!result) return fail(result.error());
     const auto repeats = result->typical();
+    if (repeats.empty()) return fail(file + ": holds no measurement of one load");
     all.scaling->steps.push_back({.count = count, .repeats = {repeats.begin(), repeats.end()}});
     all.environment = std::move(result->environment);
     all.scenario = std::move(result->scenario);

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/analysis/neighbours.h"
 #include "bench/analysis/saturation.h"
 #include "bench/analysis/scaling.h"
 #include "bench/driver.h"
@@ -51,6 +52,9 @@ struct Result {
   std::optional<Search> search;
   std::vector<Rung> ladder;
   std::optional<ScalingSeries> scaling;
+  /// If there are any, nothing else was measured; the scenario is then the first victim's, with the
+  /// name of the whole.
+  std::vector<NeighbourRow> neighbours;
 
   /// Repeats of the one load that stands for it all, where percentiles and costs are taken: the
   /// run; else the ladder's rung at half of the saturation; else the highest rate that kept the

@@ -45,6 +45,7 @@ TESTED_ELSEWHERE = {
     "bench/load/generator_round.cpp": "tests/integration/bench_test.cpp",
     "bench/load/load_driver.cpp": "tests/integration/bench_test.cpp",
     "bench/load/populate.cpp": "tests/integration/bench_test.cpp",
+    "bench/load/realm_holder.cpp": "tests/integration/bench_test.cpp",
     "bench/load/requests.cpp": "tests/integration/bench_test.cpp",
     "bench/load/socket_dialer.cpp": "tests/integration/bench_test.cpp",
     "bench/main.cpp": "tests/integration/bench_test.cpp",

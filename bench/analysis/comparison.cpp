@@ -26,6 +26,20 @@ std::vector<double> figures(Measurements repeats, const Figure& figure) {
   return values;
 }
 
+/// Of those that were sent; command: empty for all.
+double failed_share(Measurements repeats, const std::string& command) {
+  std::uint64_t failed = 0, sent = 0;
+  for (const Measurement& measurement : repeats) {
+    for (const CommandResult& one : measurement.commands) {
+      if (!command.empty() && one.command != command) continue;
+      failed += one.not_ok();
+      sent += one.not_ok();
+      if (const auto ok = one.replies.find("ok"); ok != one.replies.end()) sent += ok->second;
+    }
+  }
+  return sent == 0 ? 0 : static_cast<double>(failed) / static_cast<double>(sent);
+}
+
 class Comparer {
  public:
   Comparer(Measurements before, Measurements after, Comparison& into)
@@ -46,6 +60,25 @@ class Comparer {
     if (difference.before.lowest > 0 && difference.after.lowest > 0) {
       into_.differences.push_back(std::move(difference));
     }
+  }
+
+  /// Requests that were not answered `ok`, of that command (empty: of all), as a share of those
+  /// that were sent; nothing, where all were. They are counted, and counts of all repeats differ.
+  void add_failures(std::string what, const std::string& command) {
+    const double before = failed_share(before_, command), after = failed_share(after_, command);
+    if (before == 0 && after == 0) return;
+    const auto of_each = [&](Measurements repeats) {
+      std::vector<double> shares;
+      for (const Measurement& one : repeats) shares.push_back(failed_share({&one, 1}, command));
+      return summarize(shares);
+    };
+    into_.differences.push_back({.what = std::move(what),
+                                 .unit = Unit::share,
+                                 .before = of_each(before_),
+                                 .after = of_each(after_),
+                                 .verdict = after > before   ? Verdict::worse
+                                            : after < before ? Verdict::better
+                                                             : Verdict::same});
   }
 
  private:
@@ -124,6 +157,33 @@ void add_costs(Comparer& comparer) {
   }
 }
 
+const NeighbourVictim* find(const Result& result, const std::string& hog, const std::string& name) {
+  const auto row = std::ranges::find(result.neighbours, hog, &NeighbourRow::hog);
+  if (row == result.neighbours.end()) return nullptr;
+  const auto victim = std::ranges::find(row->victims, name, &NeighbourVictim::name);
+  return victim == row->victims.end() ? nullptr : &*victim;
+}
+
+void add_neighbours(const Result& before, const Result& after, Comparison& into) {
+  for (const NeighbourRow& row : before.neighbours) {
+    for (const NeighbourVictim& was : row.victims) {
+      const NeighbourVictim* const is = find(after, row.hog, was.name);
+      if (is == nullptr) continue;
+      Comparer comparer{was.beside, is->beside, into};
+      const std::pair<const char*, double> quantiles[] = {{", median", 0.5},
+                                                          {", 99th percentile", 0.99}};
+      for (const auto& [title, quantile] : quantiles) {
+        comparer.add(was.name + " beside " + row.hog + title, Unit::nanoseconds, false,
+                     [quantile](const Measurement& measurement) -> std::optional<double> {
+                       if (measurement.answered() == 0) return std::nullopt;
+                       return static_cast<double>(measurement.latency().value_at(quantile));
+                     });
+      }
+      comparer.add_failures(was.name + " beside " + row.hog + ", failed", {});
+    }
+  }
+}
+
 /// The search found a rate to within its precision: that is its spread.
 void add_search(const Search& before, const Search& after, Comparison& into) {
   if (before.found.rate == 0 || after.found.rate == 0) return;
@@ -196,6 +256,7 @@ Comparison compare(const Result& before, const Result& after) {
     }
     add_costs(comparer);
   }
+  add_neighbours(before, after, comparison);
   if (before.search && after.search) add_search(*before.search, *after.search, comparison);
   return comparison;
 }

@@ -18,7 +18,7 @@ namespace parsec::bench {
 enum class Verdict : std::uint8_t { not_known, same, better, worse };
 std::string_view name(Verdict verdict);
 
-enum class Unit : std::uint8_t { per_second, nanoseconds, bytes, plain };
+enum class Unit : std::uint8_t { per_second, nanoseconds, bytes, share, plain };
 
 struct Difference {
   std::string what;  // "vlob_read, 99th percentile"

@@ -127,6 +127,10 @@ std::expected<Costs, std::string> costs_of(std::span<const Result> results) {
   costs.memory_bytes = results.front().environment.memory_bytes;
   std::map<std::uint32_t, double> memory;  // by connections, the most that was seen
   for (const Result& result : results) {
+    if (result.typical().empty()) {
+      return Error{"The result of " + result.scenario.name +
+                   " says nothing of what a request costs: give those of run or search"};
+    }
     const Costs::Activity activity = activity_of(result);
     if (auto known = complete(activity.cost, result.scenario.name); !known) {
       return Error{known.error()};

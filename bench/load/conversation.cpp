@@ -5,6 +5,7 @@
 #include <string>
 
 #include "bench/load/fan_out.h"
+#include "bench/load/payload.h"
 #include "bench/load/requests.h"
 
 namespace parsec::bench {
@@ -21,8 +22,6 @@ Uuid random_uuid(std::mt19937_64& random) {
 std::uint32_t below(std::mt19937_64& random, std::uint32_t bound) {
   return static_cast<std::uint32_t>(random() % bound);
 }
-
-Octets filler(std::uint32_t size) { return Octets(size, std::byte{'x'}); }
 
 }  // namespace
 
@@ -59,13 +58,13 @@ bool Conversation::prepare(msgpack::Writer& out) {
   if (update == nullptr) update = scenario_.share_of(Command::fan_out);
   if (update != nullptr && step-- == 0) {
     own_version_ = 1;
-    requests::vlob_create(out, realm_id_, own_vlob_, filler(update->bytes));
+    requests::vlob_create(out, realm_id_, own_vlob_, payload(update->bytes, random_()));
     return true;
   }
   for (std::size_t i = 0; i < own_blocks_.size(); ++i) {
     const CommandShare& share = scenario_.commands[i];
     if (share.command != Command::block_read || step-- != 0) continue;
-    requests::block_create(out, realm_id_, own_blocks_[i], filler(share.bytes));
+    requests::block_create(out, realm_id_, own_blocks_[i], payload(share.bytes, random_()));
     return true;
   }
   const CommandShare* const reencryption = scenario_.share_of(Command::reencryption);
@@ -73,7 +72,8 @@ bool Conversation::prepare(msgpack::Writer& out) {
   if (step == 0) {
     requests::own_realm_create(out, population_, device_, own_realm_);
   } else {
-    requests::vlob_create(out, own_realm_, random_uuid(random_), filler(reencryption->bytes));
+    requests::vlob_create(out, own_realm_, random_uuid(random_),
+                          payload(reencryption->bytes, random_()));
   }
   return true;
 }
@@ -84,7 +84,8 @@ void Conversation::begin(const CommandShare& share, msgpack::Writer& out) {
     case Command::ping:
       return requests::ping(out, std::string(share.bytes, 'p'));
     case Command::vlob_create:
-      return requests::vlob_create(out, realm_id_, random_uuid(random_), filler(share.bytes));
+      return requests::vlob_create(out, realm_id_, random_uuid(random_),
+                                   payload(share.bytes, random_()));
     case Command::vlob_read: {
       const auto realm = below(random_, size.realms);
       const auto vlob = below(random_, size.vlobs);
@@ -92,11 +93,12 @@ void Conversation::begin(const CommandShare& share, msgpack::Writer& out) {
     }
     case Command::vlob_update:
     case Command::fan_out:
-      return requests::vlob_update(out, own_vlob_, next_version(), filler(share.bytes));
+      return requests::vlob_update(out, own_vlob_, next_version(), payload(share.bytes, random_()));
     case Command::vlob_poll_changes:
-      return requests::vlob_poll_changes(out, realm_id_, checkpoint_);
+      return requests::vlob_poll_changes(out, realm_id_, share.from_start ? 0 : checkpoint_);
     case Command::block_create:
-      return requests::block_create(out, realm_id_, random_uuid(random_), filler(share.bytes));
+      return requests::block_create(out, realm_id_, random_uuid(random_),
+                                    payload(share.bytes, random_()));
     case Command::block_read:
       return requests::block_read(
           out, own_blocks_[static_cast<std::size_t>(&share - scenario_.commands.data())]);
@@ -104,6 +106,8 @@ void Conversation::begin(const CommandShare& share, msgpack::Writer& out) {
       return requests::user_get(out, Population::user_id(below(random_, size.users)));
     case Command::human_find:
       return requests::human_find(out, Population::user_id(below(random_, size.users)));
+    case Command::realm_stats:
+      return requests::realm_stats(out, realm_id_);
     case Command::message_get:
       return requests::message_get(out, 0);
     case Command::reencryption:

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bench/load/blocking_client.h"
+#include "bench/load/payload.h"
 #include "bench/load/requests.h"
 
 namespace parsec::bench {
@@ -20,7 +21,8 @@ using Step = std::expected<void, std::string>;
 
 std::uint64_t steps_of(const PopulationSize& size) {
   const std::uint64_t users = size.users, devices = size.devices, realms = size.realms;
-  return 1 + (users - 1) + users * (devices - 1) + realms * users + realms * size.vlobs;
+  const std::uint64_t entries = std::uint64_t{size.vlobs} + size.blocks;
+  return 1 + (users - 1) + users * (devices - 1) + realms * users + realms * entries;
 }
 
 /// What the threads share.
@@ -123,10 +125,16 @@ class Builder {
         requests::realm_share(out, population_, organization_, realm, user);
       });
     }
-    const Octets blob(work_.options.blob_bytes, std::byte{'v'});
     for (std::uint32_t vlob = 0; done && vlob < size.vlobs; ++vlob) {
       done = first(0, "already_exists", [&](msgpack::Writer& out) {
-        requests::vlob_create(out, realm_id, population_.vlob_id(organization_, realm, vlob), blob);
+        requests::vlob_create(out, realm_id, population_.vlob_id(organization_, realm, vlob),
+                              payload(work_.options.blob_bytes, vlob));
+      });
+    }
+    for (std::uint32_t block = 0; done && block < size.blocks; ++block) {
+      done = first(0, "already_exists", [&](msgpack::Writer& out) {
+        requests::block_create(out, realm_id, population_.block_id(organization_, realm, block),
+                               payload(work_.options.blob_bytes, block));
       });
     }
     return done;

@@ -60,4 +60,9 @@ Uuid Population::vlob_id(std::uint32_t organization, std::uint32_t realm,
   return Uuid::from(seed("vlob", organization, realm, vlob));
 }
 
+Uuid Population::block_id(std::uint32_t organization, std::uint32_t realm,
+                          std::uint32_t block) const {
+  return Uuid::from(seed("block", organization, realm, block));
+}
+
 }  // namespace parsec::bench

@@ -32,6 +32,7 @@ struct PopulationSize {
   std::uint32_t devices = 1;  // of each user
   std::uint32_t realms = 1;   // of each organization; every user takes part in each
   std::uint32_t vlobs = 1;    // of each realm
+  std::uint32_t blocks = 0;   // of each realm
 };
 
 /// One device of a population.
@@ -63,6 +64,7 @@ class Population {
   SigningKey device_key(const DeviceNumber& device) const;
   Uuid realm_id(std::uint32_t organization, std::uint32_t realm) const;
   Uuid vlob_id(std::uint32_t organization, std::uint32_t realm, std::uint32_t vlob) const;
+  Uuid block_id(std::uint32_t organization, std::uint32_t realm, std::uint32_t block) const;
 
  private:
   std::array<std::byte, 32> seed(const char* kind, std::uint32_t a, std::uint32_t b,

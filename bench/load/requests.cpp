@@ -1,7 +1,8 @@
 #include "bench/load/requests.h"
 
-#include <array>
 #include <string>
+
+#include "bench/load/payload.h"
 
 namespace parsec::bench::requests {
 
@@ -26,7 +27,10 @@ void field(msgpack::Writer& out, std::string_view name, const Value& value) {
 }
 
 /// As clients send with a role or a re-encryption: the realm's key, encrypted for the recipient.
-constexpr std::array<std::byte, 200> realm_key_message{};
+Bytes realm_key_message() {
+  static const Octets message = payload(200, 0);
+  return message;
+}
 
 /// Of one human in a deployment of many organizations: as unlike each other as real ones.
 std::string email_of(std::string_view user_id, std::string_view organization_id) {
@@ -116,7 +120,7 @@ void realm_share(msgpack::Writer& out, const Population& population, std::uint32
   field(out, "role_certificate",
         role_certificate({author, key}, now(), population.realm_id(organization, realm),
                          Population::user_id(user), "CONTRIBUTOR"));
-  field(out, "recipient_message", Bytes{realm_key_message});
+  field(out, "recipient_message", realm_key_message());
 }
 
 void own_realm_create(msgpack::Writer& out, const Population& population,
@@ -137,7 +141,7 @@ void reencryption_start(msgpack::Writer& out, const Uuid& realm_id, std::int64_t
   field(out, "timestamp", now());
   out.str("per_participant_message");
   out.map(1);
-  field(out, user_id, Bytes{realm_key_message});
+  field(out, user_id, realm_key_message());
 }
 
 void reencryption_get_batch(msgpack::Writer& out, const Uuid& realm_id, std::int64_t revision,
@@ -213,6 +217,11 @@ void user_get(msgpack::Writer& out, std::string_view user_id) {
 void human_find(msgpack::Writer& out, std::string_view query) {
   begin(out, "human_find", 1);
   field(out, "query", query);
+}
+
+void realm_stats(msgpack::Writer& out, const Uuid& realm_id) {
+  begin(out, "realm_stats", 1);
+  field(out, "realm_id", realm_id);
 }
 
 void message_get(msgpack::Writer& out, std::int64_t offset) {

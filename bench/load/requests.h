@@ -47,6 +47,7 @@ void block_create(msgpack::Writer& out, const Uuid& realm_id, const Uuid& block_
 void block_read(msgpack::Writer& out, const Uuid& block_id);
 void user_get(msgpack::Writer& out, std::string_view user_id);
 void human_find(msgpack::Writer& out, std::string_view query);
+void realm_stats(msgpack::Writer& out, const Uuid& realm_id);
 void message_get(msgpack::Writer& out, std::int64_t offset);
 void events_subscribe(msgpack::Writer& out);
 void events_listen(msgpack::Writer& out);

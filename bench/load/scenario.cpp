@@ -1,127 +1,71 @@
 #include "bench/load/scenario.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <fstream>
-#include <iterator>
-#include <limits>
+#include <utility>
 
 namespace parsec::bench {
 
 namespace {
 
 using Error = std::unexpected<std::string>;
-using simdjson::dom::element;
-using simdjson::dom::object;
+using Need = JsonReader::Need;
 
 constexpr std::array<std::string_view, command_count> names = {
-    "ping",         "handshake",  "vlob_create", "vlob_read",  "vlob_update", "vlob_poll_changes",
-    "block_create", "block_read", "user_get",    "human_find", "message_get", "fan_out",
-    "reencryption"};
+    "ping",         "handshake",   "vlob_create", "vlob_read",  "vlob_update", "vlob_poll_changes",
+    "block_create", "block_read",  "user_get",    "human_find", "realm_stats", "message_get",
+    "fan_out",      "reencryption"};
 
-/// Reads members of an object; what is wrong first is kept.
-class Reader {
- public:
-  Reader(object members, std::string place, std::string& failure)
-      : members_(members), place_(std::move(place)), failure_(failure) {}
-
-  /// All of them must be known.
-  void only(std::initializer_list<std::string_view> known) {
-    for (const auto& [key, value] : members_) {
-      if (std::ranges::find(known, key) == known.end()) fail(key, "is not known");
-    }
-  }
-  void integer(std::string_view key, std::uint32_t& into, std::uint32_t least,
-               std::uint32_t most = std::numeric_limits<std::uint32_t>::max()) {
-    element value;
-    if (members_[key].get(value) != simdjson::SUCCESS) return;
-    std::uint64_t number = 0;
-    if (value.get(number) != simdjson::SUCCESS || number < least || number > most) {
-      return fail(key, "must be a whole number from " + std::to_string(least) + " to " +
-                           std::to_string(most));
-    }
-    into = static_cast<std::uint32_t>(number);
-  }
-  void number(std::string_view key, double& into, bool may_be_zero) {
-    element value;
-    if (members_[key].get(value) != simdjson::SUCCESS) return;
-    double found = 0;
-    if (value.get(found) != simdjson::SUCCESS || found < 0 || (found == 0 && !may_be_zero)) {
-      return fail(key, may_be_zero ? "must not be negative" : "must be above 0");
-    }
-    into = found;
-  }
-  bool text(std::string_view key, std::string& into, bool required) {
-    element value;
-    std::string_view found;
-    if (members_[key].get(value) != simdjson::SUCCESS) {
-      if (required) fail(key, "is missing");
-      return false;
-    }
-    if (value.get(found) != simdjson::SUCCESS) {
-      fail(key, "must be a text");
-      return false;
-    }
-    into = found;
-    return true;
-  }
-  object members() const { return members_; }
-  std::string path(std::string_view key) const {
-    return place_.empty() ? std::string{key} : place_ + "." + std::string{key};
-  }
-  void fail(std::string_view key, std::string_view what) {
-    if (failure_.empty()) failure_ = path(key) + ": " + std::string{what};
-  }
-  std::string& failure() { return failure_; }
-
- private:
-  object members_;
-  std::string place_;
-  std::string& failure_;
+/// A whole number of an object that may be left out, and what it may be.
+template <class Owner>
+struct WholeMember {
+  std::string_view key;
+  std::uint32_t Owner::*into;
+  std::uint32_t least, most;
 };
 
-void read_population(Reader& all, PopulationSize& size) {
-  element value;
-  if (all.members()["population"].get(value) != simdjson::SUCCESS) return;
-  object members;
-  if (value.get(members) != simdjson::SUCCESS) return all.fail("population", "must be an object");
-  Reader reader{members, "population", all.failure()};
-  reader.only({"organizations", "users", "devices", "realms", "vlobs"});
-  reader.integer("organizations", size.organizations, 1, 1'000'000);
-  reader.integer("users", size.users, 1, 100'000);
-  reader.integer("devices", size.devices, 1, 100);
-  reader.integer("realms", size.realms, 1, 100'000);
-  reader.integer("vlobs", size.vlobs, 1, 10'000'000);
+constexpr WholeMember<Scenario> scenario_numbers[] = {
+    {"connections", &Scenario::connections, 1, 1'000'000},
+    {"subscribers", &Scenario::subscribers, 0, 1'000'000},
+    {"idle", &Scenario::idle, 0, 1'000'000},
+};
+constexpr WholeMember<PopulationSize> population_numbers[] = {
+    {"organizations", &PopulationSize::organizations, 1, 1'000'000},
+    {"users", &PopulationSize::users, 1, 100'000},
+    {"devices", &PopulationSize::devices, 1, 100},
+    {"realms", &PopulationSize::realms, 1, 100'000},
+    {"vlobs", &PopulationSize::vlobs, 1, 10'000'000},
+    {"blocks", &PopulationSize::blocks, 0, 10'000'000},
+};
+constexpr WholeMember<CommandShare> command_numbers[] = {
+    {"bytes", &CommandShare::bytes, 0, most_payload_bytes},
+    {"vlobs", &CommandShare::vlobs, 1, 1'000'000},
+    {"batch", &CommandShare::batch, 1, 1'000},
+};
+
+/// All members must be of `numbers` or of `others`.
+template <class Owner, std::size_t count>
+void read_numbers(JsonReader& reader, const WholeMember<Owner> (&numbers)[count],
+                  std::vector<std::string_view> others, Owner& into) {
+  for (const auto& number : numbers) {
+    others.push_back(number.key);
+    reader.whole(number.key, into.*number.into, Need::optional, number.least, number.most);
+  }
+  reader.only(others);
 }
 
-void read_commands(Reader& all, std::vector<CommandShare>& commands) {
-  simdjson::dom::array list;
-  if (all.members()["commands"].get(list) != simdjson::SUCCESS || list.size() == 0) {
-    return all.fail("commands", "must be a list of at least one");
-  }
-  std::size_t index = 0;
-  for (const element entry : list) {
-    const std::string place = "commands[" + std::to_string(index++) + "]";
-    object members;
-    if (entry.get(members) != simdjson::SUCCESS) return all.fail(place, "must be an object");
-    Reader reader{members, place, all.failure()};
-    reader.only({"command", "weight", "bytes", "vlobs", "batch"});
-    CommandShare share;
-    std::string text;
-    if (reader.text("command", text, true)) {
-      const auto command = parse_command(text);
-      if (!command) reader.fail("command", "there is no command `" + text + "`");
-      share.command = command.value_or(Command::ping);
-    }
-    reader.number("weight", share.weight, false);
-    reader.integer("bytes", share.bytes, 0, 1'000'000);
-    reader.integer("vlobs", share.vlobs, 1, 1'000'000);
-    reader.integer("batch", share.batch, 1, 1'000);
-    commands.push_back(share);
-  }
+CommandShare read_share(JsonReader& reader) {
+  CommandShare share;
+  read_numbers(reader, command_numbers, {"command", "weight", "from_start"}, share);
+  std::string text;
+  reader.text("command", text);
+  const auto command = parse_command(text);
+  if (!command) reader.fail("command", "there is no command `" + text + "`");
+  share.command = command.value_or(Command::ping);
+  reader.truth("from_start", share.from_start, Need::optional);
+  reader.number("weight", share.weight, {.least = 0, .above = true}, Need::optional);
+  return share;
 }
 
 }  // namespace
@@ -154,10 +98,12 @@ void Scenario::shrink() {
   limit(population.devices, 1);
   limit(population.realms, 1);
   limit(population.vlobs, 5);
+  limit(population.blocks, 5);
   limit(connections, 8);
   limit(subscribers, 8);
   limit(idle, 8);
   for (CommandShare& share : commands) {
+    limit(share.bytes, 10'000);
     limit(share.vlobs, 10);
     limit(share.batch, 3);
   }
@@ -176,37 +122,34 @@ std::expected<void, std::string> Scenario::check() const {
   return {};
 }
 
-std::expected<Scenario, std::string> Scenario::parse(std::string_view json) {
-  simdjson::dom::parser parser;
-  element document;
-  if (const auto error = parser.parse(json.data(), json.size()).get(document); error != 0) {
-    return Error{std::string{"not JSON: "} + simdjson::error_message(error)};
-  }
-  object members;
-  if (document.get(members) != simdjson::SUCCESS) return Error{"must be an object"};
-  std::string failure;
-  Reader reader{members, {}, failure};
-  reader.only({"name", "description", "population", "connections", "subscribers", "idle", "zipf",
-               "commands"});
+Scenario Scenario::read(JsonReader& reader, std::initializer_list<std::string_view> also) {
   Scenario scenario;
-  reader.text("name", scenario.name, true);
-  reader.text("description", scenario.description, false);
-  reader.integer("connections", scenario.connections, 1, 1'000'000);
-  reader.integer("subscribers", scenario.subscribers, 0, 1'000'000);
-  reader.integer("idle", scenario.idle, 0, 1'000'000);
-  reader.number("zipf", scenario.zipf, true);
-  read_population(reader, scenario.population);
-  read_commands(reader, scenario.commands);
-  if (!failure.empty()) return Error{failure};
-  if (auto possible = scenario.check(); !possible) return Error{possible.error()};
+  std::vector<std::string_view> others{"name", "description", "population", "zipf", "commands"};
+  others.insert(others.end(), also.begin(), also.end());
+  read_numbers(reader, scenario_numbers, std::move(others), scenario);
+  reader.text("name", scenario.name);
+  reader.text("description", scenario.description, Need::optional);
+  reader.number("zipf", scenario.zipf, {.least = 0, .most = 100}, Need::optional);
+  if (auto population = reader.object("population", Need::optional)) {
+    read_numbers(*population, population_numbers, {}, scenario.population);
+  }
+  reader.objects("commands",
+                 [&](JsonReader& share) { scenario.commands.push_back(read_share(share)); });
+  if (scenario.commands.empty()) reader.fail("commands", "must be a list of at least one");
+  if (auto possible = scenario.check(); !possible && !reader.failed()) {
+    reader.fail_here(possible.error());
+  }
   return scenario;
 }
 
+std::expected<Scenario, std::string> Scenario::parse(std::string_view json) {
+  return JsonReader::document(json, [](JsonReader& reader) { return read(reader); });
+}
+
 std::expected<Scenario, std::string> Scenario::load(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return Error{"cannot read the scenario " + file};
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  auto scenario = parse(text);
+  const auto text = read_file(file);
+  if (!text) return Error{text.error()};
+  auto scenario = parse(*text);
   if (!scenario) return Error{file + ": " + scenario.error()};
   return scenario;
 }

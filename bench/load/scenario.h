@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/json_reader.h"
 #include "bench/load/population.h"
 
 namespace parsec::bench {
@@ -26,6 +27,7 @@ enum class Command : std::uint8_t {
   block_read,
   user_get,
   human_find,
+  realm_stats,
   message_get,
   fan_out,       // a vlob_update, until the last subscriber has heard of it
   reencryption,  // of a realm of the connection's own, from start to finish
@@ -33,6 +35,9 @@ enum class Command : std::uint8_t {
 inline constexpr std::size_t command_count = static_cast<std::size_t>(Command::reencryption) + 1;
 std::string_view name(Command command);
 std::optional<Command> parse_command(std::string_view text);
+
+/// Of a blob or block: the most that the protocol takes (a msgpack bin of 1 MiB).
+inline constexpr std::uint32_t most_payload_bytes = 1 << 20;
 
 struct CommandShare {
   Command command = Command::ping;
@@ -42,6 +47,8 @@ struct CommandShare {
   /// Of a re-encryption: in the realm, and at once; of other commands ignored.
   std::uint32_t vlobs = 100;
   std::uint32_t batch = 100;
+  /// Of a poll: all that there ever was, not what is new.
+  bool from_start = false;
 };
 
 struct Scenario {
@@ -70,6 +77,9 @@ struct Scenario {
 
   /// The error names the place: `commands[1].weight: must be above 0`.
   static std::expected<Scenario, std::string> parse(std::string_view json);
+  /// All of its members but those of `also`, which are somebody else's; what is wrong is told to
+  /// the reader.
+  static Scenario read(JsonReader& reader, std::initializer_list<std::string_view> also = {});
   static std::expected<Scenario, std::string> load(const std::string& file);
 };
 

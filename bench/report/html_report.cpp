@@ -250,9 +250,37 @@ void draw_scenario(HtmlWriter& html, const Scenario& scenario) {
                                       {"realms of each organization", count(size.realms)},
                                       {"vlobs of each realm", count(size.vlobs)},
                                       {"connections that send", count(scenario.connections)}};
+  if (size.blocks > 0) rows.push_back({"blocks of each realm", count(size.blocks)});
   if (scenario.subscribers > 0) rows.push_back({"that listen", count(scenario.subscribers)});
   if (scenario.idle > 0) rows.push_back({"that only stay", count(scenario.idle)});
   draw_table(html, {"population", ""}, rows);
+}
+
+void draw_neighbours(HtmlWriter& html, const std::vector<NeighbourRow>& all) {
+  std::vector<std::vector<Cell>> rows;
+  for (const NeighbourRow& row : all) {
+    for (const NeighbourVictim& victim : row.victims) {
+      if (victim.beside.empty()) continue;
+      const NeighbourEffect effect = effect_of(victim);
+      rows.push_back({{row.hog, "text"},
+                      {victim.name, "text"},
+                      duration(effect.alone_p50),
+                      duration(effect.alone_p99),
+                      duration(effect.beside_p50),
+                      duration(effect.beside_p99),
+                      fmt::format("{:.1f} ×", effect.ratio()),
+                      count(static_cast<double>(effect.beside_failures)),
+                      effect.holds() ? Cell{"kept", "good"} : Cell{"broken", "bad"}});
+    }
+  }
+  draw_heading(html, "Beside their neighbours",
+               fmt::format("Kept: the 99th percentile is at most {:g} times that alone or {}, and "
+                           "nothing failed.",
+                           most_neighbour_ratio, duration(always_allowed_nanoseconds)));
+  draw_table(html,
+             {"hog", "victim", "alone 50 %", "99 %", "beside 50 %", "99 %", "ratio", "failed",
+              "the promise"},
+             rows);
 }
 
 }  // namespace
@@ -263,6 +291,11 @@ std::string html_report(const Result& result) {
                                (result.environment.cpu_model.empty() ? "" : ", ") +
                                result.environment.cpu_model;
   return html_page("Capacity: " + result.scenario.name, subtitle, [&](HtmlWriter& html) {
+    if (!result.neighbours.empty()) {
+      draw_neighbours(html, result.neighbours);
+      draw_heading(html, "The machine");
+      return draw_environment(html, {&result.environment});
+    }
     if (typical.empty()) {
       html.element("p", "Nothing was measured.", {{"class", "warning"}});
       return draw_environment(html, {&result.environment});

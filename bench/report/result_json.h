@@ -1,9 +1,9 @@
 // Results as files: JSON of a versioned format, which comes back exactly as it was, histograms
 // included (sparse: [value, count] for each bucket that is not empty).
 //
-//   {"format": "parsec-bench-result", "version": 1, "environment": {…}, "scenario": {…}, "run":
+//   {"format": "parsec-bench-result", "version": 2, "environment": {…}, "scenario": {…}, "run":
 //   […],
-//    "search": {…}, "ladder": […], "scaling": {…}}
+//    "search": {…}, "ladder": […], "scaling": {…}, "neighbours": […]}
 //
 // Times are in nanoseconds, sizes in bytes. A reader takes versions up to its own, and refuses what
 // it does not know.
@@ -18,7 +18,7 @@
 
 namespace parsec::bench {
 
-inline constexpr std::uint32_t result_version = 1;
+inline constexpr std::uint32_t result_version = 2;
 
 std::string write_result(const Result& result);
 

@@ -190,6 +190,22 @@ void read(JsonReader& from, ScalingSeries& series) {
   });
 }
 
+NeighbourRow read_row(JsonReader& from) {
+  NeighbourRow row;
+  from.only({"hog", "hog_load", "victims"});
+  from.text("hog", row.hog);
+  row.hog_load = read_repeats(from, "hog_load");
+  from.objects("victims", [&](JsonReader& reader) {
+    NeighbourVictim victim;
+    reader.only({"name", "alone", "beside"});
+    reader.text("name", victim.name);
+    victim.alone = read_repeats(reader, "alone");
+    victim.beside = read_repeats(reader, "beside");
+    row.victims.push_back(std::move(victim));
+  });
+  return row;
+}
+
 void read_texts(JsonReader& from, std::string_view key, std::map<std::string, std::string>& into) {
   if (auto reader = from.object(key)) {
     reader->names([&](std::string_view name) { reader->text(name, into[std::string{name}]); });
@@ -223,7 +239,8 @@ Result read_whole(JsonReader& all) {
     all.fail("version",
              fmt::format("{} is newer than this program, which knows {}", version, result_version));
   }
-  all.only({"format", "version", "environment", "scenario", "run", "search", "ladder", "scaling"});
+  all.only({"format", "version", "environment", "scenario", "run", "search", "ladder", "scaling",
+            "neighbours"});
   if (auto reader = all.object("environment")) read(*reader, result.environment);
   if (auto reader = all.object("scenario")) {
     auto scenario = Scenario::parse(reader->as_text());
@@ -237,7 +254,10 @@ Result read_whole(JsonReader& all) {
   if (auto reader = all.object("search", Need::optional)) read(*reader, result.search.emplace());
   if (all.has("ladder")) result.ladder = read_rungs(all, "ladder");
   if (auto reader = all.object("scaling", Need::optional)) read(*reader, result.scaling.emplace());
-  if (!all.failed() && result.typical().empty())
+  if (all.has("neighbours")) {
+    all.objects("neighbours", [&](JsonReader& row) { result.neighbours.push_back(read_row(row)); });
+  }
+  if (!all.failed() && result.neighbours.empty() && result.typical().empty())
     all.fail("run", "is missing: nothing was measured");
   return result;
 }

@@ -150,6 +150,28 @@ void write(JsonWriter& json, const ScalingSeries& series) {
   json.end_object();
 }
 
+void write(JsonWriter& json, const std::vector<NeighbourRow>& rows) {
+  json.key("neighbours");
+  json.begin_list();
+  for (const NeighbourRow& row : rows) {
+    json.begin_object();
+    json.member("hog", row.hog);
+    write(json, "hog_load", row.hog_load);
+    json.key("victims");
+    json.begin_list();
+    for (const NeighbourVictim& victim : row.victims) {
+      json.begin_object();
+      json.member("name", victim.name);
+      write(json, "alone", victim.alone);
+      write(json, "beside", victim.beside);
+      json.end_object();
+    }
+    json.end_list();
+    json.end_object();
+  }
+  json.end_list();
+}
+
 void write(JsonWriter& json, const Environment& environment) {
   json.key("environment");
   json.begin_object();
@@ -179,6 +201,7 @@ void write(JsonWriter& json, const Scenario& scenario) {
   json.member("devices", scenario.population.devices);
   json.member("realms", scenario.population.realms);
   json.member("vlobs", scenario.population.vlobs);
+  json.member("blocks", scenario.population.blocks);
   json.end_object();
   json.member("connections", scenario.connections);
   json.member("subscribers", scenario.subscribers);
@@ -193,6 +216,7 @@ void write(JsonWriter& json, const Scenario& scenario) {
     json.member("bytes", share.bytes);
     json.member("vlobs", share.vlobs);
     json.member("batch", share.batch);
+    json.member("from_start", share.from_start);
     json.end_object();
   }
   json.end_list();
@@ -212,6 +236,7 @@ std::string write_result(const Result& result) {
   if (result.search) write(json, *result.search);
   if (!result.ladder.empty()) write(json, "ladder", result.ladder);
   if (result.scaling) write(json, *result.scaling);
+  if (!result.neighbours.empty()) write(json, result.neighbours);
   json.end_object();
   return json.take();
 }

@@ -50,6 +50,22 @@ std::string command_line(std::span<const Measurement> repeats, std::size_t index
   return line + "\n";
 }
 
+/// What a hog did meanwhile: one that was refused puts no load on anybody.
+std::string hog_line(const std::vector<Measurement>& repeats) {
+  double answered = 0, seconds = 0;
+  std::map<std::string, std::uint64_t> replies;
+  for (const Measurement& measurement : repeats) {
+    answered += static_cast<double>(measurement.completed());
+    seconds += measurement.seconds;
+    for (const CommandResult& command : measurement.commands) {
+      for (const auto& [status, count] : command.replies) replies[status] += count;
+    }
+  }
+  std::string line = fmt::format("the hog: {:.0f}/s", seconds == 0 ? 0 : answered / seconds);
+  for (const auto& [status, count] : replies) line += fmt::format("  {}: {}", status, count);
+  return line + "\n";
+}
+
 std::string usage_line(std::string_view who, const ProcessUsage& usage, double seconds,
                        double answered) {
   return fmt::format(
@@ -143,6 +159,28 @@ std::string describe(const ScalingSeries& series) {
   if (const auto expected = law->predict(twice)) {
     text +=
         fmt::format("with {:.0f} it expects {:.0f}/s; beyond it says nothing\n", twice, *expected);
+  }
+  return text;
+}
+
+std::string describe(const std::vector<NeighbourRow>& rows) {
+  std::string text =
+      fmt::format("{:<24} {:<10} {:>9} {:>9}  {:>9} {:>9} {:>7} {:>8}\n", "hog", "victim",
+                  "alone p50", "p99 ms", "beside", "p99 ms", "ratio", "failed");
+  for (const NeighbourRow& row : rows) {
+    for (const NeighbourVictim& victim : row.victims) {
+      if (victim.beside.empty()) continue;  // broken off
+      const NeighbourEffect effect = effect_of(victim);
+      text +=
+          fmt::format("{:<24} {:<10} {:>9.3f} {:>9.3f}  {:>9.3f} {:>9.3f} {:>5.1f} × {:>8}  {}\n",
+                      row.hog, victim.name, effect.alone_p50 * 1e-6, effect.alone_p99 * 1e-6,
+                      effect.beside_p50 * 1e-6, effect.beside_p99 * 1e-6, effect.ratio(),
+                      effect.beside_failures, effect.holds() ? "kept" : "broken");
+      if (effect.alone_failures > 0) {
+        text += fmt::format("  {}, alone: {} failed\n", victim.name, effect.alone_failures);
+      }
+    }
+    if (!row.hog_load.empty()) text += "  " + hog_line(row.hog_load);
   }
   return text;
 }

@@ -3,8 +3,10 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "bench/analysis/comparison.h"
+#include "bench/analysis/neighbours.h"
 #include "bench/analysis/saturation.h"
 #include "bench/analysis/scaling.h"
 #include "bench/driver.h"
@@ -22,6 +24,8 @@ std::string describe(const ScalingStep& step);
 std::string describe(const ScalingSeries& series);
 /// A line for each figure, and what makes them hard to compare.
 std::string describe(const Comparison& comparison);
+/// A line for each victim beside each hog.
+std::string describe(const std::vector<NeighbourRow>& rows);
 /// What was found, in a sentence.
 std::string describe(const Saturation& found, std::chrono::nanoseconds p99_bound);
 

@@ -70,6 +70,8 @@ std::string written(double value, Unit unit) {
       return duration(value);
     case Unit::bytes:
       return bytes(value);
+    case Unit::share:
+      return quantity(100 * value) + " %";
     case Unit::plain:
       return quantity(value);
   }

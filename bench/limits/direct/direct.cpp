@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "bench/load/certificates.h"
+#include "bench/load/payload.h"
 #include "db/connection.h"
 #include "db/functions/route.h"
 #include "db/functions/vlob.h"
@@ -47,7 +48,7 @@ class Client {
         realm_id_(options.population.realm_id(
             device_.organization,
             number / options.population.size().organizations % options.population.size().realms)),
-        blob_(options.bytes, std::byte{'x'}),
+        blob_(payload(options.bytes, number)),
         own_vlob_(random_uuid(random)) {}
 
   std::uint64_t route() const { return db::functions::route_of(organization_id_, realm_id_); }

@@ -78,7 +78,7 @@ TEST(ResultJson, WhatIsWrongIsToldWithItsPlace) {
   };
   const Row rows[] = {
       {"parsec-bench-result", "soup", "format: must be parsec-bench-result"},
-      {"\"version\": 1", "\"version\": 2", "version: 2 is newer than this program, which knows 1"},
+      {"\"version\": 2", "\"version\": 3", "version: 3 is newer than this program, which knows 2"},
       {"\"kernel\"", "\"colonel\"", "environment.colonel: is not known"},
       {"\"weight\": 3", "\"weight\": 0", "scenario: commands[0].weight: must be above 0"},
       {"\"kind\": \"open\"", "\"kind\": \"ajar\"", "run[0].load.kind: `ajar` is not known"},
