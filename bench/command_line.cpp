@@ -1,8 +1,10 @@
 #include "bench/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <sstream>
 #include <utility>
 
@@ -11,6 +13,22 @@ namespace parsec::bench {
 namespace {
 
 constexpr const char* constant_help = "Even gaps between requests; else as chance has it.";
+
+/// A number between the two; nan is none. CLI11 says the option's name in front.
+CLI::Validator between(double least, double most) {
+  return {[least, most](std::string& text) -> std::string {
+            double number = 0;
+            const char* const end = text.data() + text.size();
+            const auto [rest, error] = std::from_chars(text.data(), end, number);
+            if (error == std::errc{} && rest == end && number >= least && number <= most) return {};
+            return fmt::format("`{}` must be a number from {} to {}", text, least, most);
+          },
+          "NUMBER"};
+}
+constexpr double most_rate = 1'000'000;
+constexpr double most_seconds = 7 * 24 * 3600;
+constexpr double most_connections = 1'000'000;
+constexpr double most_pid = 1 << 22;  // PID_MAX_LIMIT, proc(5)
 
 std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
@@ -34,27 +52,33 @@ void add_setup(CLI::App& command, MeasureSettings& setup, Seconds& seconds) {
   command.add_option("--population", setup.population_name,
                      "Name of a population that may be there from an earlier run.");
   command.add_option("--warm-up", seconds.warm_up, "Seconds that do not count (1).")
-      ->check(CLI::NonNegativeNumber);
+      ->check(between(0, most_seconds));
   command.add_option("--duration", seconds.duration, "Seconds of each repeat (5).")
-      ->check(CLI::PositiveNumber);
+      ->check(between(0.001, most_seconds));
   command
       .add_option("--patience", seconds.patience,
                   "Seconds that replies are waited for when a repeat is over (10).")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--repeats", setup.repeats, "How often (3).")->check(CLI::PositiveNumber);
+      ->check(between(0, most_seconds));
+  command.add_option("--repeats", setup.repeats, "How often (3).")->check(between(1, 1000));
   command.add_option("--connections", setup.connections, "Instead of the scenario's.")
-      ->check(CLI::PositiveNumber);
-  command.add_option("--subscribers", setup.subscribers, "Instead of the scenario's.");
-  command.add_option("--idle", setup.idle, "Instead of the scenario's.");
+      ->check(between(1, most_connections));
+  command.add_option("--subscribers", setup.subscribers, "Instead of the scenario's.")
+      ->check(between(0, most_connections));
+  command.add_option("--idle", setup.idle, "Instead of the scenario's.")
+      ->check(between(0, most_connections));
   command.add_flag("--smoke", setup.smoke, "A small part of the population: only to see it run.");
-  command.add_option("--threads", setup.threads, "Of the generator (1).")
-      ->check(CLI::Range(1, 256));
-  command.add_option("--pin", setup.pin,
-                     "Keep generator threads on processors, from this one on (0 is the first).");
+  command.add_option("--threads", setup.threads, "Of the generator (1).")->check(between(1, 256));
+  command
+      .add_option("--pin", setup.pin,
+                  "Keep generator threads on processors, from this one on (0 is the first).")
+      ->check(between(0, 4095));
   command.add_option("--db", setup.database_url, "The server's database, to watch what it counts.");
-  command.add_option("--server-pid", setup.server,
-                     "The server's process; found by its port on this machine.");
-  command.add_option("--postgresql-pid", setup.postgresql, "Likewise; found by --db.");
+  command
+      .add_option("--server-pid", setup.server,
+                  "The server's process; found by its port on this machine.")
+      ->check(between(1, most_pid));
+  command.add_option("--postgresql-pid", setup.postgresql, "Likewise; found by --db.")
+      ->check(between(1, most_pid));
 }
 
 void finish(MeasureSettings& setup, const Seconds& seconds, bool open, bool constant) {
@@ -84,13 +108,13 @@ CLI::App& add_run(CLI::App& app, RunCommand& run, Seconds& seconds, bool& consta
   auto* rate = command
                    .add_option("--rate", run.setup.load.rate,
                                "Requests per second, whatever the server does (open loop).")
-                   ->check(CLI::PositiveNumber);
+                   ->check(between(0.001, most_rate));
   command.add_flag("--constant", constant, constant_help)->needs(rate);
   command
       .add_option("--in-flight", run.setup.load.in_flight,
                   "Requests always under way (closed loop): the ceiling. 1 by default.")
-      ->check(CLI::PositiveNumber)
-      ->excludes(rate);
+      ->excludes(rate)
+      ->check(between(1, most_connections));
   return command;
 }
 
@@ -101,9 +125,9 @@ CLI::App& add_search(CLI::App& app, SearchCommand& search, Seconds& seconds, dou
   add_setup(command, search.setup, seconds);
   add_output(command, search.output);
   command.add_option("--p99", p99_ms, "The bound in milliseconds (100).")
-      ->check(CLI::PositiveNumber);
+      ->check(between(0.001, 1000 * most_seconds));
   command.add_option("--first-rate", search.first_rate, "Where it begins (100 per second).")
-      ->check(CLI::PositiveNumber);
+      ->check(between(1, most_rate));
   command.add_flag("--constant", constant, constant_help);
   command.add_flag("--ladder", search.ladder,
                    "Then measures from 20 % to 110 % of what was found.");
@@ -119,13 +143,13 @@ CLI::App& add_scaling(CLI::App& app, ScalingCommand& scaling, Seconds& seconds, 
   command.add_option("--connections", scaling.connections, "How many, with commas: 1,2,4,8.")
       ->delimiter(',')
       ->required()
-      ->check(CLI::PositiveNumber);
+      ->check(between(1, most_connections));
   command
       .add_option(
           "--p99", p99_ms,
           "Instead of the ceiling: the highest rate with 99 % of the answers within so many "
           "milliseconds.")
-      ->check(CLI::PositiveNumber);
+      ->check(between(0.001, 1000 * most_seconds));
   return command;
 }
 
@@ -185,7 +209,8 @@ std::expected<std::pair<double, std::string>, Complaint> numbered(const std::str
   double number = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool whole = equals != text.npos && rest == text.data() + equals;
-  if (error != std::errc{} || !whole || !(number > 0) || equals + 1 == text.size()) {
+  if (error != std::errc{} || !whole || !(number > 0) || !std::isfinite(number) ||
+      equals + 1 == text.size()) {
     return std::unexpected(
         Complaint{"results: `" + text + "` must be a number above 0, `=` and a file\n", 2});
   }

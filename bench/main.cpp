@@ -24,6 +24,9 @@ int main(int argc, char** argv) {
   }
   return std::visit(
       [&arguments](const auto& each) {
+        if (const auto writable = check_files(each.output); !writable) {
+          return fail(writable.error());
+        }
         if constexpr (requires { each.setup; }) {
           return execute(each, arguments);
         } else {

@@ -11,9 +11,11 @@
 #include <utility>
 #include <vector>
 
+#include "bench/analysis/failures.h"
 #include "bench/analysis/neighbours.h"
 #include "bench/analysis/progress.h"
 #include "bench/analysis/scaling.h"
+#include "bench/interrupt.h"
 #include "bench/load/load_driver.h"
 #include "bench/load/neighbours_scenario.h"
 #include "bench/load/populate.h"
@@ -98,6 +100,24 @@ void say(Progress& progress, const std::string& text) {
   std::fflush(stdout);
 }
 
+/// A sentence; empty: every request had its reply.
+std::string what_was_lost(std::span<const Measurement> repeats) {
+  const Failures failures = failures_of(repeats);
+  if (!failures.lost()) return {};
+  return "Connections were lost, or the server did not answer in time: " + *describe(failures) +
+         ". Latencies are those of the rest";
+}
+
+/// Writes what there is, and says why that is not all. The exit code.
+int finish(const Output& output, const Result* result, const std::string& failure) {
+  if (result != nullptr) {
+    if (const int code = write_files(output, *result); code != 0) return code;
+  }
+  if (failure.empty()) return 0;
+  const int code = fail(failure);
+  return interrupted() ? interrupted_exit_code : code;
+}
+
 }  // namespace
 
 int execute(const RunCommand& command, std::span<const std::string> arguments) {
@@ -109,15 +129,27 @@ int execute(const RunCommand& command, std::span<const std::string> arguments) {
   Progress progress{std::cerr, progress_to_stderr()};
   progress.expect(command.setup.repeats);
   ProgressDriver told{**driver, progress};
+  const Interruptible interruptible;
+  std::string failure;
   for (std::uint32_t i = 0; i < command.setup.repeats; ++i) {
     Load load = command.setup.load;
     load.seed = i + 1;
     auto measured = told.measure(load);
-    if (!measured) return fail(measured.error());
+    if (!measured) {
+      failure = measured.error();
+      break;
+    }
     result.run.push_back(std::move(*measured));
   }
+  if (result.run.empty()) return finish(command.output, nullptr, failure);
   say(progress, prepared->scenario.name + "\n" + describe(result.run));
-  return write_files(command.output, result);
+  if (!failure.empty()) {
+    failure += fmt::format("; {} of {} repeats were complete, and are reported", result.run.size(),
+                           command.setup.repeats);
+  } else {
+    failure = what_was_lost(result.run);
+  }
+  return finish(command.output, &result, failure);
 }
 
 int execute(const SearchCommand& command, std::span<const std::string> arguments) {
@@ -133,9 +165,20 @@ int execute(const SearchCommand& command, std::span<const std::string> arguments
                                   .repeats = command.setup.repeats,
                                   .load = command.setup.load};
   const OnRung tell = [&](const Rung& rung) { say(progress, describe(rung, options.p99_bound)); };
+  const Interruptible interruptible;
   say(progress, prepared->scenario.name + "\n");
-  auto found = find_saturation(told, options, tell);
-  if (!found) return fail(found.error());
+  Saturation complete;  // so far
+  auto found = find_saturation(told, options, [&](const Rung& rung) {
+    tell(rung);
+    complete.rungs.push_back(rung);
+    if (rung.keeps(options.p99_bound)) complete.rate = std::max(complete.rate, rung.rate);
+  });
+  if (!found) {
+    if (complete.rungs.empty()) return finish(command.output, nullptr, found.error());
+    result.search = Search{options.p99_bound, options.precision, std::move(complete)};
+    return finish(command.output, &result,
+                  found.error() + "; the search was not over: higher rates may be carried");
+  }
   say(progress, describe(*found, options.p99_bound));
   result.search = Search{options.p99_bound, options.precision, std::move(*found)};
   if (command.ladder && result.search->found.rate > 0) {
@@ -143,10 +186,20 @@ int execute(const SearchCommand& command, std::span<const std::string> arguments
     constexpr std::uint32_t rungs = 10;
     progress.expect(rungs * options.repeats);
     auto climbed = climb(told, result.search->found.rate, options, tell);
-    if (!climbed) return fail(climbed.error());
+    if (!climbed) return finish(command.output, &result, climbed.error());
     result.ladder = std::move(*climbed);
+    const double left = confirmed(result.search->found.rate, result.ladder, options.p99_bound);
+    if (left < result.search->found.rate) {
+      result.search->found.rate = left;
+      say(progress,
+          "Measured again, it did not hold. " + describe(result.search->found, options.p99_bound));
+    }
   }
-  return write_files(command.output, result);
+  const Rung& last = result.search->found.rungs.back();
+  const bool answers = std::ranges::any_of(
+      last.repeats, [](const Measurement& measurement) { return measurement.answered() > 0; });
+  return finish(command.output, &result,
+                answers ? "" : "In the end the server answered nothing: is it still there?");
 }
 
 int execute(const ScalingCommand& command, std::span<const std::string> arguments) {
@@ -175,12 +228,24 @@ int execute(const ScalingCommand& command, std::span<const std::string> argument
     return ScalingSetup{std::make_unique<ProgressDriver>(*driver, progress), load};
   };
   say(progress, prepared->scenario.name + "\n");
-  auto series = measure_scaling(options, set_up,
-                                [&](const ScalingStep& step) { say(progress, describe(step)); });
-  if (!series) return fail(series.error());
+  const Interruptible interruptible;
+  ScalingSeries complete{.parameter = options.parameter, .steps = {}};
+  auto series = measure_scaling(options, set_up, [&](const ScalingStep& step) {
+    say(progress, describe(step));
+    complete.steps.push_back(step);
+  });
+  if (!series) {
+    if (complete.steps.empty()) return finish(command.output, nullptr, series.error());
+    result.scaling = std::move(complete);
+    return finish(command.output, &result, series.error() + "; what came before is reported");
+  }
   say(progress, describe(*series));
   result.scaling = std::move(*series);
-  return write_files(command.output, result);
+  std::string failure;
+  for (const ScalingStep& step : result.scaling->steps) {
+    if (failure.empty()) failure = what_was_lost(step.repeats);
+  }
+  return finish(command.output, &result, failure);
 }
 
 namespace {
@@ -263,6 +328,7 @@ int execute(const NeighboursCommand& command, std::span<const std::string> argum
   Result result = new_result(victims.front(), command.setup, arguments);
   result.scenario.name = scenario->name;
   result.scenario.description = scenario->description;
+  const Interruptible interruptible;
   std::string failure;
   for (std::size_t i = 0; i < hogs.size() && failure.empty(); ++i) {
     const Party& hog = scenario->hogs[i];
@@ -275,9 +341,15 @@ int execute(const NeighboursCommand& command, std::span<const std::string> argum
     if (!row.hog_load.empty()) result.neighbours.push_back(std::move(row));
   }
   fmt::print("{}\n{}", scenario->name, describe(result.neighbours));
-  if (result.neighbours.empty()) return fail(failure);
-  if (const int code = write_files(command.output, result); code != 0) return code;
-  return failure.empty() ? 0 : fail(failure);
+  for (const NeighbourRow& row : result.neighbours) {
+    for (const NeighbourVictim& victim : row.victims) {
+      for (const auto* repeats : {&victim.alone, &victim.beside}) {
+        const std::string lost = what_was_lost(*repeats);
+        if (failure.empty() && !lost.empty()) failure = victim.name + ", " + row.hog + ": " + lost;
+      }
+    }
+  }
+  return finish(command.output, result.neighbours.empty() ? nullptr : &result, failure);
 }
 
 }  // namespace parsec::bench

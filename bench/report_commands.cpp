@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
 #include <utility>
 
 #include "bench/analysis/comparison.h"
@@ -29,6 +33,25 @@ int write_file(const std::string& file, const std::string& text) {
 int fail(const std::string& why) {
   fmt::print(stderr, "Error: {}\n", why);
   return 1;
+}
+
+std::expected<void, std::string> check_files(const Output& output) {
+  for (const std::string& file : {output.json, output.html}) {
+    if (file.empty()) continue;
+    // Opened, and what may be in it left alone until there is something else.
+    const std::ofstream opened(file, std::ios::binary | std::ios::app);
+    if (!opened) {
+      return std::unexpected("cannot write " + file + ": " +
+                             std::generic_category().message(errno));
+    }
+  }
+  std::error_code error;
+  if (!output.json.empty() && !output.html.empty() &&
+      (output.json == output.html ||
+       std::filesystem::equivalent(output.json, output.html, error))) {
+    return std::unexpected("--json and --html are the same file: " + output.json);
+  }
+  return {};
 }
 
 int write_files(const Output& output, const Result& result) {

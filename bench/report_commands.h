@@ -2,6 +2,7 @@
 // Main thread; execute() returns the exit code.
 #pragma once
 
+#include <expected>
 #include <string>
 
 #include "bench/command_line.h"
@@ -16,6 +17,8 @@ int execute(const PlanCommand& command);
 
 /// Says it on standard error. The exit code.
 int fail(const std::string& why);
+/// That they can be written, before anything is measured. The error is a sentence for the user.
+std::expected<void, std::string> check_files(const Output& output);
 /// Into the files that were asked for. The exit code.
 int write_files(const Output& output, const Result& result);
 

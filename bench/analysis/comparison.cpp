@@ -4,8 +4,11 @@
 #include <cmath>
 #include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <utility>
+
+#include "bench/analysis/failures.h"
 
 namespace parsec::bench {
 
@@ -26,20 +29,6 @@ std::vector<double> figures(Measurements repeats, const Figure& figure) {
   return values;
 }
 
-/// Of those that were sent; command: empty for all.
-double failed_share(Measurements repeats, const std::string& command) {
-  std::uint64_t failed = 0, sent = 0;
-  for (const Measurement& measurement : repeats) {
-    for (const CommandResult& one : measurement.commands) {
-      if (!command.empty() && one.command != command) continue;
-      failed += one.not_ok();
-      sent += one.not_ok();
-      if (const auto ok = one.replies.find("ok"); ok != one.replies.end()) sent += ok->second;
-    }
-  }
-  return sent == 0 ? 0 : static_cast<double>(failed) / static_cast<double>(sent);
-}
-
 class Comparer {
  public:
   Comparer(Measurements before, Measurements after, Comparison& into)
@@ -55,6 +44,9 @@ class Comparer {
                           .verdict = Verdict::not_known};
     if (before.size() > 1 && after.size() > 1) {
       difference.verdict = judge(difference.before, difference.after, more_is_better);
+      if (replies_missing_ && difference.verdict == Verdict::same) {
+        difference.verdict = Verdict::not_known;
+      }
     }
     // A ratio to nothing says nothing.
     if (difference.before.lowest > 0 && difference.after.lowest > 0) {
@@ -62,26 +54,34 @@ class Comparer {
     }
   }
 
-  /// Requests that were not answered `ok`, of that command (empty: of all), as a share of those
-  /// that were sent; nothing, where all were. They are counted, and counts of all repeats differ.
-  void add_failures(std::string what, const std::string& command) {
-    const double before = failed_share(before_, command), after = failed_share(after_, command);
-    if (before == 0 && after == 0) return;
-    const auto of_each = [&](Measurements repeats) {
-      std::vector<double> shares;
-      for (const Measurement& one : repeats) shares.push_back(failed_share({&one, 1}, command));
-      return summarize(shares);
-    };
-    into_.differences.push_back({.what = std::move(what),
-                                 .unit = Unit::share,
-                                 .before = of_each(before_),
-                                 .after = of_each(after_),
-                                 .verdict = after > before   ? Verdict::worse
-                                            : after < before ? Verdict::better
-                                                             : Verdict::same});
+  /// A row for each status but `ok` of that command (empty: of all), as a share of the requests.
+  /// They are counted, so that any difference is one. Where replies are missing, what was answered
+  /// says nothing of the rest: no figure of this comparer is then the same.
+  void add_failures(const std::string& what, const std::string& command) {
+    const Failures before = failures_of(before_, command), after = failures_of(after_, command);
+    std::set<std::string> statuses;
+    for (const Failures* failures : {&before, &after}) {
+      for (const auto& [status, count] : failures->by_status) statuses.insert(status);
+    }
+    for (const std::string& status : statuses) {
+      const double was = before.share(status), is = after.share(status);
+      into_.differences.push_back({.what = what + ", " + status,
+                                   .unit = Unit::share,
+                                   .before = {.median = was, .lowest = was, .highest = was},
+                                   .after = {.median = is, .lowest = is, .highest = is},
+                                   .verdict = is > was   ? Verdict::worse
+                                              : is < was ? Verdict::better
+                                                         : Verdict::same});
+    }
+    judge_by(command);
+  }
+  /// Of whose requests the figures are that follow.
+  void judge_by(const std::string& command) {
+    replies_missing_ = failures_of(before_, command).lost() || failures_of(after_, command).lost();
   }
 
  private:
+  bool replies_missing_ = false;
   Measurements before_, after_;
   Comparison& into_;
 };
@@ -102,6 +102,7 @@ Figure of_command(const std::string& command, Of of) {
 }
 
 void add_command(Comparer& comparer, const std::string& command) {
+  comparer.add_failures(command, command);
   comparer.add(command + ", answered", Unit::per_second, true,
                of_command(command, [](const Measurement& all, const CommandResult& one) {
                  return static_cast<double>(one.completed) / all.seconds;
@@ -127,6 +128,7 @@ Figure per_request(Sum sum) {
 }
 
 void add_costs(Comparer& comparer) {
+  comparer.judge_by({});
   using Process = std::optional<ProcessUsage> Measurement::*;
   const std::pair<const char*, Process> processes[] = {{"server", &Measurement::server},
                                                        {"PostgreSQL", &Measurement::postgresql}};
@@ -170,6 +172,7 @@ void add_neighbours(const Result& before, const Result& after, Comparison& into)
       const NeighbourVictim* const is = find(after, row.hog, was.name);
       if (is == nullptr) continue;
       Comparer comparer{was.beside, is->beside, into};
+      comparer.add_failures(was.name + " beside " + row.hog, {});
       const std::pair<const char*, double> quantiles[] = {{", median", 0.5},
                                                           {", 99th percentile", 0.99}};
       for (const auto& [title, quantile] : quantiles) {
@@ -179,7 +182,6 @@ void add_neighbours(const Result& before, const Result& after, Comparison& into)
                        return static_cast<double>(measurement.latency().value_at(quantile));
                      });
       }
-      comparer.add_failures(was.name + " beside " + row.hog + ", failed", {});
     }
   }
 }
@@ -214,6 +216,13 @@ void add_warnings(const Result& before, const Result& after, Comparison& into) {
        "The promises of the two searches differ.");
   const Measurements was = before.typical(), is = after.typical();
   if (was.empty() || is.empty()) return;
+  const std::pair<const char*, Measurements> sides[] = {{"before", was}, {"after", is}};
+  for (const auto& [side, repeats] : sides) {
+    const Failures failures = failures_of(repeats);
+    if (!failures.lost()) continue;
+    into.warnings.push_back(std::string{"In the result "} + side + " " + *describe(failures) +
+                            ": its latencies are those of the rest.");
+  }
   const Load &load = was.front().load, &other = is.front().load;
   warn(load.kind != other.kind || load.rate != other.rate ||
            (load.kind == Load::Kind::closed && load.in_flight != other.in_flight),

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "bench/analysis/failures.h"
+
 namespace parsec::bench {
 
 namespace {
@@ -12,6 +14,22 @@ using Error = std::unexpected<std::string>;
 bool stores(Command command) {
   return command == Command::vlob_create || command == Command::vlob_update ||
          command == Command::block_create;
+}
+
+/// Of a request of that command, in tables whose ids are 32 bits wide.
+std::map<std::string, double> rows_of(const CommandShare& share) {
+  switch (share.command) {
+    case Command::vlob_create:
+    case Command::vlob_update:
+    case Command::fan_out:
+      return {{"vlob_atom", 1}, {"realm_vlob_update", 1}};
+    case Command::reencryption:
+      return {{"vlob_atom", share.vlobs}, {"message", 1}};
+    case Command::block_create:
+      return {{"block", 1}};
+    default:
+      return {};
+  }
 }
 
 /// Adds up optional parts: the sum is known only if all of them are.
@@ -31,7 +49,13 @@ Costs::Activity activity_of(const Result& result) {
     activity.payload_bytes += share.weight * share.bytes;
     activity.stores_payload |= stores(share.command);
   }
+  for (const CommandShare& share : result.scenario.commands) {
+    for (const auto& [table, rows] : rows_of(share)) {
+      activity.ids[table] += rows * share.weight / weights;
+    }
+  }
   activity.payload_bytes /= weights;
+  if (const auto failed = describe(failures_of(result.typical()))) activity.failures = *failed;
   return activity;
 }
 

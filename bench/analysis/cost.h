@@ -43,6 +43,10 @@ struct Costs {
     double payload_bytes = 0;
     /// Writes: what is more in the payload is more in WAL and in the database too.
     bool stores_payload = false;
+    /// Which of the measurement's requests were not answered ok, a sentence. Empty: all were.
+    std::string failures = {};
+    /// Rows that a request makes in tables whose ids have 32 bits.
+    std::map<std::string, double> ids = {};
   };
   std::map<std::string, Activity> activities;
 

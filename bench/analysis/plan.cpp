@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "db/sequences.h"
+
 namespace parsec::bench {
 
 namespace {
@@ -41,6 +43,16 @@ void add_activity(Plan& plan, const std::string& name, double per_hour,
       .wal_bytes_per_day = per_day * wal,
       .growth_bytes_per_day = per_day * growth,
   });
+  for (const auto& [table, rows] : measured.ids) {
+    auto found = std::ranges::find(plan.ids, table, &Plan::Ids::table);
+    if (found == plan.ids.end()) found = plan.ids.insert(found, {.table = table, .per_day = 0});
+    found->per_day += per_day * rows;
+  }
+  if (!measured.failures.empty()) {
+    plan.notes.push_back(fmt::format(
+        "{}: in its measurement {}. What such requests cost is not known: measure again.", name,
+        measured.failures));
+  }
   const Plan::Activity& added = plan.activities.back();
   plan.requests_per_second += peak;
   plan.server_cores += added.server_cores;
@@ -104,6 +116,16 @@ void add_notes(Plan& plan, const Costs& costs) {
         "is more like it.",
         realms, costs.realms));
   }
+  for (const Plan::Ids& ids : plan.ids) {
+    const double act_after = db::ids_warning_from * ids.days();
+    if (act_after > deployment.retention_days) continue;
+    plan.notes.push_back(fmt::format(
+        "{} writes {:.0f} rows a day: its 32-bit ids are used up after {:.0f} days, and then every "
+        "write fails. The server warns from {:.0f} % on, after {:.0f} days: make the columns "
+        "bigint "
+        "by then, as db/README.md says.",
+        ids.table, ids.per_day, ids.days(), 100 * db::ids_warning_from, act_after));
+  }
   plan.notes.push_back(
       "Network is what WebSocket frames hold, without TLS, TCP and what server and PostgreSQL "
       "say to each other. Processor time does not follow payload_bytes.");
@@ -121,6 +143,8 @@ std::expected<Plan, std::string> make_plan(const Deployment& deployment, const C
     }
     add_activity(plan, name, per_hour, found->second);
   }
+  std::erase_if(plan.ids, [](const Plan::Ids& ids) { return ids.per_day <= 0; });
+  std::ranges::sort(plan.ids, {}, &Plan::Ids::days);
   const auto each = connection_bytes(deployment, costs);
   if (!each) return Error{each.error()};
   const double base = costs.connections ? costs.connections->bytes_without : 0;

@@ -44,6 +44,15 @@ struct Plan {
   /// Of one PostgreSQL server, at the end of the retention: data and kept WAL.
   double disk_bytes = 0;
 
+  /// Tables whose 32-bit ids are used up one day, the first one first.
+  struct Ids {
+    std::string table;
+    double per_day = 0;
+    double days() const { return most_id / per_day; }
+    static constexpr double most_id = 2147483647;  // of PostgreSQL's serial
+  };
+  std::vector<Ids> ids;
+
   /// What is needed against what is there.
   struct Resource {
     std::string name;

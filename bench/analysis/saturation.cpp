@@ -48,8 +48,10 @@ Repeats Rung::completed() const {
 }
 
 bool Rung::keeps(std::chrono::nanoseconds p99_bound) const {
-  const bool all_well = std::ranges::all_of(
-      repeats, [](const Measurement& measurement) { return measurement.not_ok() == 0; });
+  // Without an answer there is no latency, and nothing is kept.
+  const bool all_well = std::ranges::all_of(repeats, [](const Measurement& measurement) {
+    return measurement.not_ok() == 0 && measurement.answered() > 0;
+  });
   return all_well && p99().median <= static_cast<double>(p99_bound.count()) &&
          completed().median >= least_completed * over(repeats, [](const Measurement& m) {
                                                    double sent = 0;
@@ -105,6 +107,16 @@ std::expected<std::vector<Rung>, std::string> climb(Driver& driver, double satur
     rungs.push_back(std::move(*rung));
   }
   return rungs;
+}
+
+double confirmed(double rate, const std::vector<Rung>& ladder, std::chrono::nanoseconds p99_bound) {
+  double kept = 0;
+  for (const Rung& rung : ladder) {
+    if (rung.rate > rate) break;
+    if (!rung.keeps(p99_bound)) return kept;
+    kept = rung.rate;
+  }
+  return rate;
 }
 
 }  // namespace parsec::bench

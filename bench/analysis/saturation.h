@@ -59,4 +59,8 @@ std::expected<std::vector<Rung>, std::string> climb(Driver& driver, double satur
                                                     const SaturationOptions& options,
                                                     const OnRung& on_rung);
 
+/// What is left of a rate after a ladder was climbed: the highest below the first rung that broke
+/// the promise; 0: the lowest did.
+double confirmed(double rate, const std::vector<Rung>& ladder, std::chrono::nanoseconds p99_bound);
+
 }  // namespace parsec::bench

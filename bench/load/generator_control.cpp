@@ -42,6 +42,11 @@ std::string GeneratorControl::failure() {
   return result_ ? result_->failure : std::string{};
 }
 
+bool GeneratorControl::has_result() {
+  const std::lock_guard lock{mutex_};
+  return result_.has_value();
+}
+
 RoundResult GeneratorControl::await_round() {
   std::unique_lock lock{mutex_};
   changed_.wait(lock, [this] { return result_.has_value(); });

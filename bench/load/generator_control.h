@@ -33,6 +33,7 @@ class GeneratorControl {
   void begin_round(const Load& load, engine::TimePoint start);
   /// Blocks until all connections are there (an empty text), or one cannot be opened.
   std::string await_connected();
+  bool has_result();
   RoundResult await_round();
   /// Of a round that ended before its time; empty: it did not.
   std::string failure();

@@ -10,6 +10,13 @@ namespace parsec::bench {
 
 using engine::TimePoint;
 
+namespace {
+
+/// Of a shard: 40 MB of intended times.
+constexpr std::size_t most_waiting = 5'000'000;
+
+}  // namespace
+
 void Generator::start_round() {
   std::tie(load_, start_) = control_.take_round();
   ++round_;
@@ -57,6 +64,11 @@ void Generator::send_due(TimePoint now) {
     if (next_arrival_ >= ends_) next_arrival_ = TimePoint::max();
     if (free_.empty()) {
       waiting_.push_back(intended);
+      if (waiting_.size() > most_waiting) {
+        return fail(
+            "The rate is far beyond what the connections carry: millions of requests wait "
+            "for a free one. Measure at a lower --rate");
+      }
       continue;
     }
     Client& client = *free_.front();

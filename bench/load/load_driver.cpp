@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "bench/interrupt.h"
 #include "bench/load/database_usage.h"
 #include "bench/load/generator.h"
 #include "bench/load/process_usage.h"
@@ -26,6 +27,7 @@ using namespace std::chrono_literals;
 
 /// Between posting a round and its beginning: so long does a busy generator take to see it.
 constexpr auto lead = 20ms;
+constexpr auto between_result_looks = 2ms;
 /// A generator that is this busy may be what limits.
 constexpr double busy_generator = 0.9;
 constexpr double busy_host = 0.95;
@@ -135,6 +137,10 @@ class Running final : public LoadDriver {
     measurement.server_bytes_per_connection = server_bytes_per_connection_;
     std::string failure;
     for (const auto& shard : shards_) {
+      while (!shard->control.has_result()) {
+        if (interrupted()) return Error{"Interrupted"};
+        std::this_thread::sleep_for(between_result_looks);
+      }
       RoundResult part = shard->control.await_round();
       if (!part.failure.empty()) failure = part.failure;
       add(measurement, std::move(part));
@@ -188,6 +194,7 @@ class Running final : public LoadDriver {
     constexpr auto between_looks = 50ms;
     while (Clock::now() < time) {
       std::this_thread::sleep_until(std::min(time, Clock::now() + between_looks));
+      if (interrupted()) return Error{"Interrupted"};
       for (const auto& shard : shards_) {
         if (std::string failure = shard->control.failure(); !failure.empty()) {
           return Error{std::move(failure)};

@@ -6,6 +6,7 @@
 
 #include "bench/json_writer.h"
 #include "bench/report/units.h"
+#include "db/sequences.h"
 
 namespace parsec::bench {
 
@@ -58,6 +59,13 @@ std::string needs(const Plan& plan) {
                                   "server{}",
                                   deployment.retention_days, deployment.wal_kept_days,
                                   deployment.replicas + 1, deployment.replicas == 0 ? "" : "s"));
+  if (!plan.ids.empty()) {
+    const Plan::Ids& first = plan.ids.front();
+    text += fmt::format(row, "32-bit ids", fmt::format("{} days", count(std::floor(first.days()))),
+                        fmt::format("until those of {} are used up; act from {} on, after {} days",
+                                    first.table, percent(db::ids_warning_from),
+                                    count(std::floor(db::ids_warning_from * first.days()))));
+  }
   text += fmt::format(
       row, "network",
       quantity(1e-6 * (plan.sent_bits_per_second + plan.replication_bits_per_second)) + " Mbit/s",
@@ -116,6 +124,16 @@ std::string write_plan(const Plan& plan) {
   json.member("sent_bits_per_second", plan.sent_bits_per_second);
   json.member("replication_bits_per_second", plan.replication_bits_per_second);
   json.member("syncs_per_second", plan.syncs_per_second);
+  json.key("ids");
+  json.begin_list();
+  for (const Plan::Ids& ids : plan.ids) {
+    json.begin_object();
+    json.member("table", ids.table);
+    json.member("per_day", ids.per_day);
+    json.member("days", ids.days());
+    json.end_object();
+  }
+  json.end_list();
   json.key("activities");
   json.begin_list();
   for (const Plan::Activity& activity : plan.activities) {

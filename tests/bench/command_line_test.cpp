@@ -84,6 +84,24 @@ TEST(BenchCommandLine, WhatIsWrongIsNamed) {
       {run_with({"--constant"}), "--rate"},
       {run_with({"--speed=1"}), "--speed"},
   };
+  for (const char* option : {"--rate", "--warm-up", "--duration", "--patience", "--repeats",
+                             "--connections", "--subscribers", "--idle", "--threads", "--pin",
+                             "--server-pid", "--postgresql-pid", "--in-flight"}) {
+    for (const char* value : {"nan", "inf", "-1", "1e300", "1e8", "x", ""}) {
+      SCOPED_TRACE(std::string{option} + "=" + value);
+      const auto run = parse_command_line(run_with({std::string{option} + "=" + value}));
+      ASSERT_FALSE(run);
+      EXPECT_EQ(run.error().exit_code, 2);
+      EXPECT_THAT(run.error().text, HasSubstr(option));
+    }
+  }
+  for (const char* option : {"--p99=nan", "--p99=1e300", "--first-rate=nan", "--first-rate=1e8"}) {
+    Words words = run_with({option});
+    words[0] = "search";
+    const auto search = parse_command_line(words);
+    ASSERT_FALSE(search) << option;
+    EXPECT_THAT(search.error().text, HasSubstr("must be a number from"));
+  }
   for (const Row& row : rows) {
     const auto run = parse_command_line(row.words);
     ASSERT_FALSE(run) << row.text;
@@ -131,6 +149,7 @@ TEST(BenchCommandLine, WhatReadsResults) {
 TEST(BenchCommandLine, WhatCannotBeRead) {
   for (const Words& words :
        {Words{"law", "shards", "a.json"}, Words{"law", "shards", "0=a.json"},
+        Words{"law", "shards", "inf=a.json"}, Words{"law", "shards", "nan=a.json"},
         Words{"law", "shards", "1x=a.json"}, Words{"law", "shards", "1="}, Words{"law", "shards"},
         Words{"report", "a.json"}, Words{"compare", "a.json"}, Words{"plan", "d.json"}}) {
     SCOPED_TRACE(::testing::PrintToString(words));

@@ -208,7 +208,7 @@ TEST_F(Bench, HandshakesThatGotNoAnswerAreCounted) {
                      {}};
   ASSERT_TRUE(bench.await_output("measurement 1 of 1")) << bench.output();
   server->process().signal(SIGSTOP);  // and it stays so
-  ASSERT_EQ(bench.wait_exit(), 0) << bench.output();
+  ASSERT_EQ(bench.wait_exit(), 1) << bench.output();
   server->process().signal(SIGCONT);
   bench.await_end_of_output();
   const std::string output = bench.output();
@@ -220,6 +220,42 @@ TEST_F(Bench, HandshakesThatGotNoAnswerAreCounted) {
     ok = std::stoull(output.substr(told + 4));
   }
   EXPECT_EQ(ok + std::stoull(output.substr(at + 10)), 400u) << output;
+}
+
+TEST_F(Bench, AServerThatWasKilledIsNoSuccess) {
+  const TemporaryDirectory directory;
+  const std::string json = (directory.path() / "killed.json").string();
+  const auto server = Deployment::get().start_server();
+  ChildProcess bench{command(server->address(), "ping",
+                             {"--smoke", "--in-flight=4", "--warm-up=0", "--duration=0.5",
+                              "--patience=0.2", "--repeats=3", "--json=" + json}),
+                     {}};
+  ASSERT_TRUE(bench.await_output("measurement 3 of 3")) << bench.output();
+  server->process().signal(SIGKILL);
+  EXPECT_EQ(bench.wait_exit(60s), 1);
+  bench.await_end_of_output();
+  EXPECT_THAT(bench.output(), ::testing::HasSubstr("Connections were lost"));
+  ChildProcess same{{PARSEC_BENCH_PROGRAM, "compare", json, json}, {}};
+  EXPECT_EQ(same.wait_exit(60s), 0);
+  same.await_end_of_output();
+  EXPECT_THAT(same.output(), ::testing::Not(::testing::HasSubstr("no difference")));
+  EXPECT_THAT(same.output(), ::testing::HasSubstr("Careful: In the result after "));
+}
+
+TEST_F(Bench, AnInterruptedRunReportsTheRepeatsThatAreComplete) {
+  const TemporaryDirectory directory;
+  const std::string json = (directory.path() / "part.json").string();
+  ChildProcess bench{command(here(), "ping",
+                             {"--smoke", "--in-flight=4", "--warm-up=0", "--duration=0.3",
+                              "--repeats=1000", "--json=" + json}),
+                     {}};
+  ASSERT_TRUE(bench.await_output("measurement 3 of 1000")) << bench.output();
+  bench.signal(SIGINT);
+  EXPECT_EQ(bench.wait_exit(), 130);
+  bench.await_end_of_output();
+  EXPECT_THAT(bench.output(), ::testing::HasSubstr("Interrupted; 2 of 1000 repeats"));
+  EXPECT_THAT(bench.output(), ::testing::HasSubstr("limited by: "));
+  EXPECT_THAT(text_of(json), ::testing::HasSubstr("\"parsec-bench-result\""));
 }
 
 TEST_F(Bench, AConnectionThatCannotBeDialledEndsTheRun) {
@@ -309,10 +345,17 @@ TEST_F(Bench, WhatIsWrongIsTold) {
   auto wrong_token = command(here(), "ping", {});
   wrong_token.push_back("--administration-token=wrong");
   wrong_token.erase(wrong_token.begin() + 3);
+  auto directory = command(here(), "ping", {});
+  directory[4] = "--scenario=/tmp";
   const std::vector<Row> rows{
       {"nobody there", command(nobody, "ping", {"--smoke"}), "Connection refused"},
       {"wrong token", wrong_token, "bad_admin_token"},
       {"no scenario", command(here(), "nothing", {}), "cannot read "},
+      {"a directory", directory, "it is a directory"},
+      {"no place", command(here(), "ping", {"--json=/no/such/place/a.json"}),
+       "cannot write /no/such/place/a.json: No such file or directory"},
+      {"the same twice", command(here(), "ping", {"--json=/dev/null", "--html=/dev/null"}),
+       "--json and --html are the same file"},
       {"too many", command(here(), "ping", {"--smoke", "--connections=1000000"}), "open files"},
   };
   for_each_row(rows, [](const Row& row) {

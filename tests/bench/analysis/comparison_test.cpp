@@ -51,6 +51,29 @@ TEST(Comparison, WithItselfThereIsNone) {
   }
 }
 
+TEST(Comparison, RepliesThatAreMissingAreRowsAndNoFigureIsTheSame) {
+  Result broken = sample_result();
+  for (Measurement& measurement : broken.run) {
+    CommandResult& reads = measurement.commands.front();
+    reads.replies["no_reply"] = reads.replies["ok"] * 32 / 68;
+    measurement.commands.back().replies["bad_version"] = 1;
+  }
+  ASSERT_FALSE(broken.run.empty());
+  const Comparison comparison = compare(sample_result(), broken);
+  EXPECT_THAT(comparison.warnings, Contains(HasSubstr("no_reply: ")));
+  const Difference& lost = find(comparison, "vlob_read, no_reply");
+  EXPECT_EQ(lost.verdict, Verdict::worse);
+  EXPECT_EQ(lost.before.median, 0);
+  EXPECT_NEAR(lost.after.median, 0.32, 0.01);
+  EXPECT_EQ(find(comparison, "vlob_update, bad_version").verdict, Verdict::worse);
+  for (const Difference& difference : comparison.differences) {
+    if (difference.what.starts_with("vlob_read")) {
+      EXPECT_NE(difference.verdict, Verdict::same) << difference.what;
+    }
+  }
+  EXPECT_EQ(find(compare(broken, broken), "vlob_read, no_reply").verdict, Verdict::same);
+}
+
 TEST(Comparison, OfAFasterServer) {
   const Comparison comparison = compare(sample_result(), sample_result(1.5));
   EXPECT_EQ(comparison.differences.front().what, "highest rate that keeps the promise");

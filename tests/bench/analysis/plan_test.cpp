@@ -164,5 +164,28 @@ TEST(Plan, WhatWasNotMeasuredIsAnError) {
   EXPECT_DOUBLE_EQ(make_plan(said, without)->server_memory_bytes, 3600 * 24'000);
 }
 
+TEST(Plan, SaysWhenIdsOf32BitsAreUsedUp) {
+  Costs measured = costs();
+  // 720,000 updates a day, as far as a deployment of 20 an hour goes; two rows each.
+  measured.activities.at("vlob_update").ids = {{"vlob_atom", 2}, {"realm_vlob_update", 1}};
+  const auto plan = make_plan(deployment(), measured);
+  ASSERT_TRUE(plan) << plan.error();
+  ASSERT_EQ(plan->ids.size(), 2u);
+  EXPECT_EQ(plan->ids.front().table, "vlob_atom");
+  EXPECT_NEAR(plan->ids.front().per_day, 2 * 20 * 36'000, 1);
+  EXPECT_NEAR(plan->ids.front().days(), 2147483647.0 / 1'440'000, 0.1);
+  // 1,491 days, half of it before the 1,000 of retention are over; the other table's is not.
+  EXPECT_THAT(plan->notes, ::testing::Contains(HasSubstr("vlob_atom writes 1440000 rows a day")));
+  EXPECT_THAT(plan->notes, ::testing::Not(::testing::Contains(HasSubstr("realm_vlob_update"))));
+}
+
+TEST(Plan, SaysWhatWasNotAnswered) {
+  Costs measured = costs();
+  measured.activities.at("vlob_read").failures = "32 % of the requests were not answered ok";
+  const auto plan = make_plan(deployment(), measured);
+  ASSERT_TRUE(plan) << plan.error();
+  EXPECT_THAT(plan->notes, ::testing::Contains(HasSubstr("vlob_read: in its measurement 32 %")));
+}
+
 }  // namespace
 }  // namespace parsec::bench

@@ -89,5 +89,29 @@ TEST(Saturation, ALadderClimbsToWhereLatencyGrows) {
   EXPECT_FALSE(rungs->back().keeps(100ms));
 }
 
+TEST(Rung, WithoutAnswersNothingIsKept) {
+  Measurement nothing;
+  nothing.seconds = 1;
+  nothing.commands.resize(1);
+  const Rung rung{.rate = 1, .repeats = {nothing}};
+  EXPECT_FALSE(rung.keeps(100ms));
+}
+
+TEST(Confirmed, NoRateFromTheFirstOnThatBrokeOnTheLadder) {
+  const auto rung = [](double rate, bool kept) {
+    Measurement measured;
+    measured.seconds = 1;
+    CommandResult command;
+    command.sent = command.completed = 10;
+    command.replies = {{kept ? "ok" : "no_reply", 10}};
+    command.latency.record(1000, 10);
+    measured.commands.push_back(command);
+    return Rung{.rate = rate, .repeats = {measured}};
+  };
+  EXPECT_EQ(confirmed(100, {rung(50, true), rung(100, true), rung(110, false)}, 100ms), 100);
+  EXPECT_EQ(confirmed(100, {rung(50, true), rung(80, false), rung(90, true)}, 100ms), 50);
+  EXPECT_EQ(confirmed(100, {rung(50, false), rung(80, true)}, 100ms), 0);
+}
+
 }  // namespace
 }  // namespace parsec::bench
