@@ -269,12 +269,14 @@ int fail(const std::string& why) {
 }
 
 void print_start_line(const Configuration& configuration) {
-  std::printf("Starting Parsec Backend on %s:%u (%s)\n", configuration.host.c_str(),
-              unsigned{configuration.port}, configuration.description().c_str());
+  const bool is_ipv6 = configuration.host.find(':') != std::string::npos;
+  std::printf("Starting Parsec Backend on %s%s%s:%u (%s max_connections=%u)\n", is_ipv6 ? "[" : "",
+              configuration.host.c_str(), is_ipv6 ? "]" : "", unsigned{configuration.port},
+              configuration.description().c_str(), max_connections(configuration));
   std::fflush(stdout);
 }
 
-void serve_until_stopped(Backend& backend, StopSignals& signals) {
+void serve_until_stopped(Backend& backend, StopSignals& signals, Logging& logging) {
   for (;;) {
     switch (signals.wait()) {
       case StopSignals::Request::stop:
@@ -282,9 +284,9 @@ void serve_until_stopped(Backend& backend, StopSignals& signals) {
       case StopSignals::Request::dump_state:
         std::fputs(backend.dump().c_str(), stderr);
         break;
-      case StopSignals::Request::hang_up:
-        if (!backend.uses_tls()) return;
-        backend.renew_certificate();
+      case StopSignals::Request::reopen:
+        logging.reopen();
+        if (backend.uses_tls()) backend.renew_certificate();
     }
   }
 }
@@ -292,6 +294,7 @@ void serve_until_stopped(Backend& backend, StopSignals& signals) {
 }  // namespace
 
 int run_backend(const Configuration& configuration) {
+  StopSignals signals;
   auto logging = Logging::start(configuration.log);
   if (!logging) return fail(logging.error());
   if (configuration.sentry_url_given) {
@@ -308,12 +311,12 @@ int run_backend(const Configuration& configuration) {
 
   auto backend = Backend::start(configuration);
   if (!backend) return fail(backend.error());
-  StopSignals signals = StopSignals::hold();
+  signals.hold();
   log::info("Serving on {}:{} {} with {}", configuration.host, configuration.port,
             (*backend)->uses_tls() ? "over TLS" : "without TLS", (*backend)->ring_description());
   print_start_line(configuration);
 
-  serve_until_stopped(**backend, signals);
+  serve_until_stopped(**backend, signals, *logging);
   signals.release();
   log::info("Stopping");
   (*backend)->stop();

@@ -154,8 +154,14 @@ void read_block_store(OptionReader& read, Configuration& configuration) {
   }
 }
 
+/// An IPv6 address as URLs write it (RFC 3986 §3.2.2).
+std::string without_brackets(std::string host) {
+  if (!host.starts_with('[') || !host.ends_with(']')) return host;
+  return host.substr(1, host.size() - 2);
+}
+
 void read_addresses(OptionReader& read, Configuration& configuration) {
-  configuration.host = read.non_empty_text("--host");
+  configuration.host = without_brackets(read.non_empty_text("--host"));
   configuration.port = read.port("--port");
   const std::string text = read.text("--backend-addr");
   auto address = protocol::BackendAddress::parse(text);
@@ -174,6 +180,12 @@ void read_addresses(OptionReader& read, Configuration& configuration) {
 
 void read_organizations(OptionReader& read, Configuration& configuration) {
   configuration.administration_token = read.non_empty_text("--administration-token");
+  // From a file with a newline at its end, for instance: no client could ever send the same.
+  if (std::ranges::any_of(configuration.administration_token,
+                          [](char c) { return c >= 0 && c <= ' '; })) {
+    read.complain("--administration-token",
+                  "holds white space or a control character, perhaps a newline at its end");
+  }
   configuration.spontaneous_organization_bootstrap =
       read.boolean("--spontaneous-organization-bootstrap");
   std::string& webhook = configuration.organization_bootstrap_webhook;

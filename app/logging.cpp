@@ -79,6 +79,12 @@ class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
   /// wait for itself, and what it holds would be lost.
   void watch(spdlog::details::thread_pool& queue) { queue_ = &queue; }
 
+  /// Takes the descriptor over; between two lines. Any thread.
+  void change_file(int file) {
+    const std::lock_guard lock{mutex_};
+    ::close(std::exchange(file_, file));
+  }
+
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
     report_lost();
@@ -145,9 +151,17 @@ std::expected<Logging, std::string> Logging::start(const LogConfiguration& confi
       "parsec", sink, queue, spdlog::async_overflow_policy::overrun_oldest);
   logger->set_level(spdlog_level(configuration.level));
   spdlog::details::registry::instance().set_tp(std::move(queue));
-  Logging logging{spdlog::default_logger()};
+  Logging logging{spdlog::default_logger(), configuration.file};
   spdlog::set_default_logger(std::move(logger));
   return logging;
+}
+
+void Logging::reopen() {
+  if (file_.empty()) return;
+  const auto file = open_file(file_);
+  if (!file) return log::error("{}: the log goes on in the old file", file.error());
+  const auto sink = std::static_pointer_cast<LineSink>(spdlog::default_logger()->sinks().front());
+  sink->change_file(*file);
 }
 
 Logging::~Logging() {

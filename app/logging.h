@@ -20,15 +20,21 @@ class Logging {
   /// The error is a sentence for the user: the file cannot be opened.
   static std::expected<Logging, std::string> start(const LogConfiguration& configuration);
 
+  /// Goes on in a new file of the same name: after the old one was renamed (logrotate(8)). If that
+  /// cannot be opened, in the old one, and it says so. Any thread.
+  void reopen();
+
   /// Writes what is queued.
   ~Logging();
   Logging(Logging&& other) noexcept = default;
   Logging& operator=(Logging&&) = delete;
 
  private:
-  explicit Logging(std::shared_ptr<spdlog::logger> before) : before_(std::move(before)) {}
+  Logging(std::shared_ptr<spdlog::logger> before, std::string file)
+      : before_(std::move(before)), file_(std::move(file)) {}
 
   std::shared_ptr<spdlog::logger> before_;  // the logger that it stands in for; null: moved away
+  std::string file_;                        // empty: stderr
 };
 
 }  // namespace parsec::app

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <span>
 #include <string>
+#include <system_error>
 #include <variant>
 #include <vector>
 
@@ -26,6 +27,16 @@ struct Run {
   }
 };
 
+const char* advice_on(const std::error_code& code) {
+  if (code == std::errc::too_many_files_open || code == std::errc::too_many_files_open_in_system) {
+    return ": too few files may be open (ulimit -n, LimitNOFILE of the service, fs.file-max)";
+  }
+  if (code == std::errc::resource_unavailable_try_again) {
+    return ": too few threads may run (ulimit -u, TasksMax of the service, kernel.threads-max)";
+  }
+  return "";
+}
+
 }  // namespace
 
 int main(int count, char** values) {
@@ -38,5 +49,11 @@ int main(int count, char** values) {
     std::fputs(ending.text.c_str(), ending.exit_code == 0 ? stdout : stderr);
     return ending.exit_code;
   }
-  return std::visit(Run{}, *command);
+  try {
+    return std::visit(Run{}, *command);
+  } catch (const std::system_error& error) {
+    // What the system refuses while a program starts: threads, files, memory.
+    std::fprintf(stderr, "Error: %s%s\n", error.what(), advice_on(error.code()));
+    return 1;
+  }
 }

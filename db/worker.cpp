@@ -132,8 +132,8 @@ Schedule::Lanes Worker::lanes() const {
   return result;
 }
 
-/// What ends one connection often ends others in the same moment, and a write that is sent on one that
-/// only seems to be there would be `unknown`: those that have nothing to do are opened anew.
+/// What ends one connection often ends others in the same moment, and a write that is sent on one
+/// that only seems to be there would be `unknown`: those that have nothing to do are opened anew.
 void Worker::renew_idle_lanes() {
   if (!std::exchange(had_loss_, false)) return;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {

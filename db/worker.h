@@ -134,7 +134,7 @@ class Worker final : public LaneHost {
   std::vector<Job> segment_;  // of the lane that starts next
   std::vector<std::unique_ptr<Lane>> lanes_;
   bool had_loss_ = false;  // of a connection, in this turn
-  TimePoint down_since_;  // no lane was up since then, if none is
+  TimePoint down_since_;   // no lane was up since then, if none is
   struct Interest {
     int fd = -1;
     bool write = false;

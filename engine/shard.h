@@ -22,10 +22,12 @@
 #include <cerrno>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "engine/log.h"
+#include "engine/occasional.h"
 #include "engine/ring.h"
 #include "engine/shard_core.h"
 #include "engine/waker.h"
@@ -128,6 +130,8 @@ class Shard final : public ShardCore {
   TimePoint last_work_{};     // for Limits::spin
   bool stopping_ = false;
   TimePoint stop_deadline_{};
+  Occasional turned_away_;   // connections, at the limit
+  Occasional not_accepted_;  // for want of descriptors or memory
 };
 
 // --- The loop ---

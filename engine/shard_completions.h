@@ -85,6 +85,12 @@ void Shard<R>::on_accepted(const Completion& completion, Handler& handler) {
     // accepting it again at once would spin.
     counters_.add(Count::accept_pauses);
     listener.resting_until = now_ + limits_.accept_pause;
+    if (const auto count = not_accepted_.add(now_)) {
+      log::warn(
+          "Clients cannot be let in ({}): {} attempts since the last such line. See ulimit -n, "
+          "LimitNOFILE of the service, fs.file-max",
+          std::generic_category().message(-completion.result), *count);
+    }
     return;
   }
   const auto socket = static_cast<Socket>(completion.result);
@@ -92,6 +98,13 @@ void Shard<R>::on_accepted(const Completion& completion, Handler& handler) {
   if (slot == ConnectionTable::no_slot) {
     counters_.add(Count::accept_refused);
     ring_.close_now(socket);
+    if (stopping_) return;
+    if (const auto count = turned_away_.add(now_)) {
+      log::warn(
+          "{} clients were turned away since the last such line: a shard has its {} connections. "
+          "See --max-connections, and LimitNOFILE of the service",
+          *count, limits_.connections);
+    }
     return;
   }
   counters_.add(Count::accepted);

@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::string_view line_end = "\r\n";
 constexpr int bad_request = 400;
-constexpr int length_required = 411;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -119,7 +118,8 @@ int parse_body(Request& request) {
   const auto lengths = request.header_count("content-length");
   if (request.header_count("transfer-encoding") > 0) {
     // Both together, or in HTTP/1.0, is how requests are smuggled past a proxy (§6.1).
-    return lengths == 0 && request.is_http_1_1 ? length_required : bad_request;
+    request.has_unknown_length = true;
+    return lengths == 0 && request.is_http_1_1 ? 0 : bad_request;
   }
   if (lengths == 0) return 0;
   const auto length = parse_length(*request.header("content-length"));
@@ -172,6 +172,7 @@ std::expected<Request, int> parse_request(std::string_view head) {
   // at once (RFC 9110 §10.1.1): what follows cannot be told apart.
   request.keep_alive = request.is_http_1_1 && !request.header_lists("connection", "close") &&
                        !request.header_lists("expect", "100-continue") &&
+                       !request.has_unknown_length &&
                        request.content_length <= max_skipped_body_bytes;
   return request;
 }
@@ -210,7 +211,8 @@ Upgrade upgrade_of(const Request& request) {
   // An upgrade to another protocol (h2c, say) may be ignored: RFC 9110 §7.8.
   if (!to_websocket && !version && !request.header("sec-websocket-key")) return Upgrade::none;
   if (!to_websocket || request.method != "GET" || !request.is_http_1_1 ||
-      request.content_length > 0 || request.header_count("sec-websocket-key") != 1 ||
+      request.content_length > 0 || request.has_unknown_length ||
+      request.header_count("sec-websocket-key") != 1 ||
       !is_websocket_key(*request.header("sec-websocket-key")) || !version) {
     return Upgrade::invalid;
   }

@@ -23,6 +23,9 @@ struct Request {
   bool is_http_1_1 = false;
   /// Bytes that follow the head and are not of the next request.
   std::uint64_t content_length = 0;
+  /// A body follows whose end is not told in the head (chunked): the connection ends with the
+  /// answer.
+  bool has_unknown_length = false;
   /// The client does not mind another request on this connection, and neither do we.
   bool keep_alive = false;
   std::string_view fields;  // the header lines
@@ -35,7 +38,7 @@ struct Request {
 };
 
 /// Reads a whole head. Otherwise the status to refuse it with, after which nothing more can be
-/// read from the connection: 400, or 411 for a body whose length is not told in the head.
+/// read from the connection: 400.
 std::expected<Request, int> parse_request(std::string_view head);
 
 /// A kept connection skips bodies up to this size; a longer one ends it.

@@ -20,8 +20,6 @@ std::string_view reason_phrase(int status) {
       return "Not Found";
     case 405:
       return "Method Not Allowed";
-    case 411:
-      return "Length Required";
     case 426:
       return "Upgrade Required";
     case 431:

@@ -27,7 +27,7 @@ class Pages {
   /// request.keep_alive; otherwise request.content_length bytes are to be skipped.
   void answer(engine::OutputBuffer& out, const http::Request& request, DateTime now) const;
 
-  /// Refuses what is no valid request (400, 411, 426, 431). The connection ends behind it.
+  /// Refuses what is no valid request (400, 426, 431). The connection ends behind it.
   void refuse(engine::OutputBuffer& out, int status, DateTime now) const;
 
   /// The answer to the request itself, as GET.

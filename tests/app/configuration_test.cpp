@@ -248,6 +248,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"blockstore_two",
                 {"--blockstore", "MOCKED", "-b", "POSTGRESQL"},
                 "Multiple blockstore configs only available for RAID mode"},
+        Refusal{"token_newline", {"--administration-token", "s3cr3t\n"}, "newline at its end"},
+        Refusal{"token_blank", {"--administration-token", "s3cr3t t"}, "white space"},
         Refusal{"token_empty", {"--administration-token", ""}, "must not be empty"},
         Refusal{"webhook", {"--organization-bootstrap-webhook", "ftp://h"}, "http://"},
         Refusal{"webhook_without_host", {"--organization-bootstrap-webhook", "http://"}, "http://"},
@@ -277,6 +279,11 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"message_size", {"--max-message-size", "1"}, "size from 1024"},
         Refusal{"timeout", {"--head-timeout", "-"}, "seconds"}),
     [](const auto& row) { return row.param.name; });
+
+TEST(Configuration, AHostInBracketsIsAnAddress) {
+  EXPECT_EQ(configure({"--host=[::1]"}, required)->host, "::1");
+  EXPECT_EQ(configure({"--host=[::]"}, required)->host, "::");
+}
 
 TEST(Configuration, NamesTheVariableThatAWrongValueCameFrom) {
   Variables variables = required;

@@ -64,7 +64,38 @@ TEST_P(StopSignal, SeesClientsOffAndEndsWithExitCode0) {
   EXPECT_EQ(server.process().wait_exit(), 0) << server.process().output();
 }
 
-INSTANTIATE_TEST_SUITE_P(Server1, StopSignal, ::testing::Values(SIGINT, SIGTERM, SIGHUP));
+INSTANTIATE_TEST_SUITE_P(Server1, StopSignal, ::testing::Values(SIGINT, SIGTERM));
+
+TEST(Program, NoOtherSignalStopsIt) {
+  ServerProcess server;
+  WebSocket client{server.address()};
+  client.receive();  // the challenge
+  for (const int signal : {SIGHUP, SIGUSR2, SIGHUP, SIGUSR2}) server.process().signal(signal);
+  client.ping();
+  EXPECT_EQ(server.stop(), 0);
+}
+
+TEST(Program, GoesOnInANewLogFileOnSighup) {
+  const TemporaryDirectory directory;
+  const std::string file = directory.path() / "log";
+  const std::string rotated = file + ".1";
+  ServerProcess server{{.arguments = {"--log-level=INFO", "--log-file=" + file}}};
+  std::filesystem::rename(file, rotated);
+  const auto holds_line_of = [](const std::string& name, const std::string& words) {
+    std::ifstream stream{name};
+    const std::string text{std::istreambuf_iterator<char>{stream}, {}};
+    return text.find(words) != std::string::npos;
+  };
+  server.process().signal(SIGHUP);
+  const auto deadline = within(patience);
+  // Each connection is a line.
+  while (!holds_line_of(file, "opened by") && std::chrono::steady_clock::now() < deadline) {
+    WebSocket{server.address()}.receive();
+  }
+  EXPECT_TRUE(holds_line_of(file, "opened by"));
+  EXPECT_TRUE(holds_line_of(rotated, "Serving on"));
+  EXPECT_EQ(server.stop(), 0);
+}
 
 // A client that never answers the Close holds up the stop for a moment.
 TEST(Program, ASecondSignalEndsItAtOnce) {
@@ -86,8 +117,9 @@ TEST(Program, CanBeStoppedWhileItWaitsForTheDatabase) {
                         "--db-first-tries-number=0", "--log-level=DEBUG"},
                        {}};
   ASSERT_TRUE(process.await_output("Connection refused")) << process.output();
+  for (const int ignored : {SIGHUP, SIGUSR1, SIGUSR2}) process.signal(ignored);
   process.signal(SIGTERM);
-  EXPECT_EQ(process.wait_exit(), -SIGTERM);
+  EXPECT_EQ(process.wait_exit(), 0);
 }
 
 TEST(Program, DumpsItsStateOnSigusr1) {

@@ -206,6 +206,7 @@ TEST_F(LimitsUnderLoad, MaxConnections) {
   EXPECT_TRUE(eventually([this] { return Counters{*server_}.connections() == 1; }));
   organization_->connect(organization_->alice()).require("ping", {{"ping", "back"}});
   EXPECT_THAT(Counters{*server_}.shards("accept_refused"), Ge(61));
+  EXPECT_THAT(server_->process().output(), ::testing::HasSubstr("clients were turned away"));
   check_companion();
 }
 
@@ -215,6 +216,7 @@ TEST_F(LimitsUnderLoad, OpenFiles) {
   Crowd crowd{address()};
   crowd.join(64);  // the kernel takes them in its queue
   EXPECT_TRUE(eventually([this] { return Counters{*server_}.shards("accept_pauses") > 0; }));
+  EXPECT_THAT(server_->process().output(), ::testing::HasSubstr("Clients cannot be let in"));
   EXPECT_THAT(Counters{*server_}.connections(), Lt(room + 8)) << "give or take the server's own";
   EXPECT_TRUE(companion_->await_rounds(50)) << "who is there is served";
   // They leave: those in the queue are let in, and a new one.

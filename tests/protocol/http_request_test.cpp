@@ -176,7 +176,7 @@ TEST(Fields, AreStrict) {
       {"Host: x\r\nContent-Length: 3, 3\r\n", 400},
       {"Host: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n", 400},
       {"Host: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n", 400},
-      {"Host: x\r\nTransfer-Encoding: chunked\r\n", 411},
+      {"Host: x\r\nTransfer-Encoding: chunked\r\n", 0},
       {"Host: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n", 400},
   };
   for (const auto& row : rows) {
@@ -184,6 +184,14 @@ TEST(Fields, AreStrict) {
     const auto request = parse_request(text);
     EXPECT_EQ(request ? 0 : request.error(), row.status) << row.fields;
   }
+}
+
+TEST(Fields, ABodyOfUnknownLengthEndsTheConnection) {
+  const auto text = head("POST / HTTP/1.1", "Host: x\r\nTransfer-Encoding: chunked\r\n");
+  const auto request = parse_request(text);
+  ASSERT_TRUE(request);
+  EXPECT_TRUE(request->has_unknown_length);
+  EXPECT_FALSE(request->keep_alive);
 }
 
 TEST(Fields, OfHttp10) {
