@@ -46,8 +46,20 @@ install_postgresql() {
   return "$result"
 }
 
+# Packages with a service (haproxy, pgbouncer) start it when they are installed, unless this policy is
+# there (invoke-rc.d(8)): the tests start their own.
+without_services() {
+  local policy=/usr/sbin/policy-rc.d result=0
+  if [ -e "$policy" ]; then "$@"; return; fi
+  printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+  as_root chmod 755 "$policy"
+  "$@" || result=$?
+  as_root rm -f "$policy"
+  return "$result"
+}
+
 apt_install() {
-  as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+  without_services as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
     apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "$@" >/dev/null </dev/null
 }
 

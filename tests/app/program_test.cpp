@@ -42,12 +42,13 @@ TEST(Program, ToldWrongThingsComplainsOnStderrWithExitCode2) {
 }
 
 TEST(Program, TellsInOneLineThatItServesAndHow) {
-  ServerProcess server{{.blockstore = "MOCKED", .arguments = {"--administration-token=hidden"}}};
+  ServerProcess server{{.blockstore = "MOCKED",
+                        .arguments = {"--administration-token=hidden", "--max-connections=77"}}};
   const std::string port = std::to_string(server.address().port);
   EXPECT_THAT(server.process().output(),
               HasSubstr("Starting Parsec Backend on 127.0.0.1:" + port +
                         " (db=MOCKED blockstore=MOCKED backend_addr=parsec://localhost:" + port +
-                        "?no_ssl=true email_config=MOCKED)\n"));
+                        "?no_ssl=true email_config=MOCKED max_connections=77)\n"));
   EXPECT_THAT(server.process().output(), Not(HasSubstr("hidden")));
   WebSocket{server.address()}.ping();
   EXPECT_EQ(server.stop(), 0);
