@@ -1,6 +1,7 @@
 // The built program, as an administrator starts, asks and stops it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -121,6 +122,23 @@ TEST(Program, CanBeStoppedWhileItWaitsForTheDatabase) {
   for (const int ignored : {SIGHUP, SIGUSR1, SIGUSR2}) process.signal(ignored);
   process.signal(SIGTERM);
   EXPECT_EQ(process.wait_exit(), 0);
+}
+
+TEST(Program, HasAShardForEachProcessorThatItMayUse) {
+  cpu_set_t all;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof all, &all), 0);
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  for (int cpu = 0; CPU_COUNT(&one) == 0; ++cpu) {
+    if (CPU_ISSET(cpu, &all)) CPU_SET(cpu, &one);
+  }
+  ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);  // the server inherits it
+  ServerProcess server;
+  ::sched_setaffinity(0, sizeof all, &all);
+  server.process().signal(SIGUSR1);
+  ASSERT_TRUE(server.process().await_output("\nshard 0: "));
+  EXPECT_EQ(server.stop(), 0);
+  EXPECT_THAT(server.process().output(), Not(HasSubstr("\nshard 1: ")));
 }
 
 TEST(Program, DumpsItsStateOnSigusr1) {
