@@ -54,8 +54,7 @@ void StopSignals::watch_start() {
 
 void StopSignals::hold() {
   if (!watcher_.joinable()) return;
-  const std::uint64_t one = 1;
-  static_cast<void>(::write(over_, &one, sizeof one));
+  ::eventfd_write(over_, 1);
   watcher_.join();
 }
 
