@@ -129,7 +129,7 @@ TEST(Program, HasAShardForEachProcessorThatItMayUse) {
   ASSERT_EQ(::sched_getaffinity(0, sizeof all, &all), 0);
   cpu_set_t one;
   CPU_ZERO(&one);
-  for (int cpu = 0; CPU_COUNT(&one) == 0; ++cpu) {
+  for (std::size_t cpu = 0; CPU_COUNT(&one) == 0; ++cpu) {
     if (CPU_ISSET(cpu, &all)) CPU_SET(cpu, &one);
   }
   ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);  // the server inherits it
