@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/support/client.h"
@@ -82,14 +83,18 @@ TEST(Program, GoesOnInANewLogFileOnSighup) {
   const std::string file = directory.path() / "log";
   const std::string rotated = file + ".1";
   ServerProcess server{{.arguments = {"--log-level=INFO", "--log-file=" + file}}};
-  std::filesystem::rename(file, rotated);
   const auto holds_line_of = [](const std::string& name, const std::string& words) {
     std::ifstream stream{name};
     const std::string text{std::istreambuf_iterator<char>{stream}, {}};
     return text.find(words) != std::string::npos;
   };
-  server.process().signal(SIGHUP);
   const auto deadline = within(patience);
+  // The log has a thread of its own.
+  while (!holds_line_of(file, "Serving on") && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  std::filesystem::rename(file, rotated);
+  server.process().signal(SIGHUP);
   // Each connection is a line.
   while (!holds_line_of(file, "opened by") && std::chrono::steady_clock::now() < deadline) {
     WebSocket{server.address()}.receive();
