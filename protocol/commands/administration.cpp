@@ -74,7 +74,8 @@ Command organization_stats(Session& session, Fields fields) {
 }
 
 Command organization_update(Session& session, Fields fields) {
-  const auto organization_id = fields.required<field::OrganizationId>("organization_id");
+  // Needed after the first co_await, when the message is gone.
+  const std::string organization_id{fields.required<field::OrganizationId>("organization_id")};
   const auto expiration_date = fields.required_nullable<field::DateTime>("expiration_date");
   if (!fields.valid()) co_return session.reply_bad_message(fields);
 

@@ -75,7 +75,12 @@ TEST_F(AdministrationCommands, AnExpirationIsToldWhenNobodyWritesAnyMore) {
   ask("organization_update", "Org", true);
   answer({{text_cell("ok"), bool_cell(true)}});
   ASSERT_EQ(database.submitted.size(), 1U);
-  EXPECT_EQ(database.submitted[0]->function, &db::functions::await_writes_function);
+  const db::Request& waiting = *database.submitted[0];
+  EXPECT_EQ(waiting.function, &db::functions::await_writes_function);
+  const auto organization = waiting.parameters().front();
+  EXPECT_EQ(std::string_view(waiting.parameter_data(organization),
+                             static_cast<std::size_t>(organization.length)),
+            "Org");
   answer({{text_cell("ok")}});
   EXPECT_EQ(take_reply(admin), R"({status="ok"})");
 }
