@@ -6,10 +6,12 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/support/source_tree.h"
+
 namespace parsec::testing {
 
 void expect_golden(const std::string& name, const std::string& text) {
-  const std::string path = std::string{PARSEC_SOURCE_DIR} + "/tests/app/golden/" + name;
+  const std::string path = source_path("tests/app/golden/") + name;
   if (std::getenv("PARSEC_UPDATE_GOLDEN") != nullptr) {
     std::ofstream{path} << text;
     return;

@@ -17,6 +17,7 @@
 #include "db/embedded_sql.h"
 #include "db/extensions.h"
 #include "tests/support/private_postgres.h"
+#include "tests/support/source_tree.h"
 
 namespace parsec::db {
 namespace {
@@ -198,7 +199,7 @@ Connection database_at(int number) {
 
 /// The dump of a deployment, where the contract is checked out beside the project.
 std::string existing_deployment() {
-  std::ifstream file(PARSEC_SOURCE_DIR "/../shared/storage/existing_deployment.sql");
+  std::ifstream file(testing::source_path("../shared/storage/existing_deployment.sql"));
   std::string text;
   for (std::string line; std::getline(file, line);) {
     // psql's own commands; and the schema comes with the database already.

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "tests/support/private_postgres.h"
+#include "tests/support/source_tree.h"
 
 namespace parsec::testing {
 
@@ -32,7 +33,7 @@ class SwiftService {
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, input[0], 0);
     ::posix_spawn_file_actions_adddup2(&actions, output[1], 1);
-    std::string program = PARSEC_SOURCE_DIR "/tests/support/swift_server.py";
+    std::string program = source_path("tests/support/swift_server.py");
     std::string interpreter = "/usr/bin/python3";
     char* const command[] = {interpreter.data(), program.data(), directory_.data(), nullptr};
     if (::posix_spawn(&pid_, command[0], &actions, nullptr, command, environ) != 0) pid_ = -1;

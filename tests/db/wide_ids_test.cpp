@@ -11,6 +11,7 @@
 #include "db/extensions.h"
 #include "tests/db/id_tables.h"
 #include "tests/support/private_postgres.h"
+#include "tests/support/source_tree.h"
 
 namespace parsec::testing {
 namespace {
@@ -26,7 +27,7 @@ class WideIds : public ::testing::Test {
 
 /// The first block of SQL under that heading of db/README.md.
 std::string documented_sql(const std::string& heading) {
-  std::ifstream file{std::string{PARSEC_SOURCE_DIR} + "/db/README.md"};
+  std::ifstream file{source_path("db/README.md")};
   const std::string text{std::istreambuf_iterator<char>{file}, {}};
   const auto begin = text.find("```sql\n", text.find(heading));
   const auto end = text.find("```", begin + 7);

@@ -8,6 +8,7 @@
 
 #include "tests/integration/integration_test.h"
 #include "tests/support/database_probe.h"
+#include "tests/support/source_tree.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/tls_certificate.h"
 
@@ -19,10 +20,10 @@ class Bench : public IntegrationTest {
   static std::vector<std::string> command(const Address& address, const std::string& scenario,
                                           std::vector<std::string> more) {
     std::vector<std::string> words{
-        PARSEC_BENCH_PROGRAM, "run",
+        built_program("parsec-bench"), "run",
         "--addr=parsec://" + address.host + ":" + std::to_string(address.port) + "?no_ssl=true",
         std::string{"--administration-token="} + token,
-        "--scenario=" PARSEC_SOURCE_DIR "/bench/scenarios/" + scenario + ".json"};
+        "--scenario=" + source_path("bench/scenarios/" + scenario + ".json")};
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
@@ -33,8 +34,7 @@ class Bench : public IntegrationTest {
 };
 
 TEST_F(Bench, EveryScenarioRuns) {
-  for (const auto& entry :
-       std::filesystem::directory_iterator(PARSEC_SOURCE_DIR "/bench/scenarios")) {
+  for (const auto& entry : std::filesystem::directory_iterator(source_path("bench/scenarios"))) {
     SCOPED_TRACE(entry.path().stem());
     if (entry.path().stem() == "neighbours") continue;  // see NeighboursAreMeasuredAloneAndBeside
     ChildProcess bench{command(here(), entry.path().stem(),
@@ -71,7 +71,7 @@ TEST_F(Bench, NeighboursAreMeasuredAloneAndBeside) {
     EXPECT_THAT(bench.output(), ::testing::ContainsRegex(std::string{hog} + " +reads "));
     EXPECT_THAT(bench.output(), ::testing::ContainsRegex(std::string{hog} + " +updates "));
   }
-  ChildProcess same{{PARSEC_BENCH_PROGRAM, "compare", json, json}, {}};
+  ChildProcess same{{built_program("parsec-bench"), "compare", json, json}, {}};
   EXPECT_EQ(same.wait_exit(60s), 0);
   same.await_end_of_output();
   EXPECT_THAT(same.output(),
@@ -127,9 +127,9 @@ TEST_F(Bench, FunctionsAreCalledDirectly) {
     ASSERT_EQ(bench.wait_exit(60s), 0) << bench.output();
     const auto direct = [&](std::vector<std::string> more) {
       std::vector<std::string> words{
-          PARSEC_BENCH_PROGRAM "-direct",
+          built_program("parsec-bench-direct"),
           "--db=" + Deployment::get().database_url(),
-          std::string{"--scenario=" PARSEC_SOURCE_DIR "/bench/scenarios/"} + scenario + ".json",
+          "--scenario=" + source_path("bench/scenarios/") + scenario + ".json",
           "--smoke",
           "--warm-up=0",
           "--duration=0.1",
@@ -235,7 +235,7 @@ TEST_F(Bench, AServerThatWasKilledIsNoSuccess) {
   EXPECT_EQ(bench.wait_exit(60s), 1);
   bench.await_end_of_output();
   EXPECT_THAT(bench.output(), ::testing::HasSubstr("Connections were lost"));
-  ChildProcess same{{PARSEC_BENCH_PROGRAM, "compare", json, json}, {}};
+  ChildProcess same{{built_program("parsec-bench"), "compare", json, json}, {}};
   EXPECT_EQ(same.wait_exit(60s), 0);
   same.await_end_of_output();
   EXPECT_THAT(same.output(), ::testing::Not(::testing::HasSubstr("no difference")));
@@ -316,22 +316,24 @@ TEST_F(Bench, ResultsAreKeptComparedAndPlannedWith) {
   EXPECT_THAT(json, ::testing::HasSubstr("\"synchronous_commit\""));
   EXPECT_THAT(json, ::testing::Not(::testing::HasSubstr(token)));
 
-  EXPECT_THAT(execute({PARSEC_BENCH_PROGRAM, "compare", file("a.json"), file("b.json"),
+  EXPECT_THAT(execute({built_program("parsec-bench"), "compare", file("a.json"), file("b.json"),
                        "--html=" + file("both.html")}),
               ::testing::HasSubstr("Careful: The scenarios differ."));
   EXPECT_THAT(text_of(file("both.html")), ::testing::HasSubstr("Figure by figure"));
-  execute({PARSEC_BENCH_PROGRAM, "report", file("search.json"), "--html=" + file("search.html")});
+  execute({built_program("parsec-bench"), "report", file("search.json"),
+           "--html=" + file("search.html")});
   EXPECT_THAT(text_of(file("search.html")), ::testing::HasSubstr("Rates that were tried"));
-  EXPECT_THAT(execute({PARSEC_BENCH_PROGRAM, "law", "shards", "1=" + file("a.json"),
+  EXPECT_THAT(execute({built_program("parsec-bench"), "law", "shards", "1=" + file("a.json"),
                        "2=" + file("b.json")}),
               ::testing::HasSubstr("No law: "));
-  EXPECT_THAT(
-      execute({PARSEC_BENCH_PROGRAM, "plan", PARSEC_SOURCE_DIR "/bench/deployments/commands.json",
-               file("a.json"), file("b.json"), "--json=" + file("plan.json")}),
-      ::testing::HasSubstr("A thousand small organizations"));
+  EXPECT_THAT(execute({built_program("parsec-bench"), "plan",
+                       source_path("bench/deployments/commands.json"), file("a.json"),
+                       file("b.json"), "--json=" + file("plan.json")}),
+              ::testing::HasSubstr("A thousand small organizations"));
   EXPECT_THAT(text_of(file("plan.json")), ::testing::HasSubstr("\"parsec-bench-plan\""));
-  EXPECT_THAT(execute({PARSEC_BENCH_PROGRAM, "report", file("plan.json"), "--html=/dev/null"}, 1),
-              ::testing::HasSubstr("format: must be parsec-bench-result"));
+  EXPECT_THAT(
+      execute({built_program("parsec-bench"), "report", file("plan.json"), "--html=/dev/null"}, 1),
+      ::testing::HasSubstr("format: must be parsec-bench-result"));
 }
 
 TEST_F(Bench, WhatIsWrongIsTold) {

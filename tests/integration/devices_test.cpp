@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "tests/integration/integration_test.h"
+#include "tests/support/source_tree.h"
 
 namespace parsec::testing {
 namespace {
@@ -103,7 +104,7 @@ class Identifiers : public Devices {
   };
 
   static std::filesystem::path vectors(const char* name) {
-    return std::filesystem::path{PARSEC_SOURCE_DIR} / "../shared/protocol/vectors" / name;
+    return std::filesystem::path{source_path("../shared/protocol/vectors")} / name;
   }
 
   static std::vector<Vector> identifiers(std::string_view type) {

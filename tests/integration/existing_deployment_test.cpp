@@ -6,6 +6,7 @@
 
 #include "protocol/base64.h"
 #include "tests/integration/integration_test.h"
+#include "tests/support/source_tree.h"
 
 namespace parsec::testing {
 namespace {
@@ -15,7 +16,7 @@ namespace dom = simdjson::dom;
 class ExistingDeployment : public IntegrationTest {
  protected:
   static std::filesystem::path file(const char* name) {
-    return std::filesystem::path{PARSEC_SOURCE_DIR} / "../shared/storage" / name;
+    return std::filesystem::path{source_path("../shared/storage")} / name;
   }
 
   void SetUp() override {

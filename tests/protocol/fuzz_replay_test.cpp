@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/source_tree.h"
+
 extern "C" {
 int fuzz_msgpack(const std::uint8_t* data, std::size_t size);
 int fuzz_frames(const std::uint8_t* data, std::size_t size);
@@ -29,7 +31,7 @@ int run(Target target, const std::string& input) {
 
 std::vector<std::string> corpus_of(const std::string& name) {
   std::vector<std::filesystem::path> paths;
-  const auto folder = std::filesystem::path{PARSEC_SOURCE_DIR} / "tests" / "fuzz" / "corpus" / name;
+  const auto folder = std::filesystem::path{testing::source_path("tests/fuzz/corpus")} / name;
   for (const auto& entry : std::filesystem::directory_iterator{folder}) {
     paths.push_back(entry.path());
   }

@@ -7,6 +7,8 @@
 #include <functional>
 #include <string>
 
+#include "tests/support/source_tree.h"
+
 namespace parsec {
 
 /// Calls `row` with each line of ../shared/protocol/vectors/<name>; false if there is no such file.
@@ -14,7 +16,7 @@ inline bool for_each_vector(
     const std::string& name,
     const std::function<void(simdjson::ondemand::document_reference)>& row) {
   const auto path =
-      std::filesystem::path{PARSEC_SOURCE_DIR} / ".." / "shared" / "protocol" / "vectors" / name;
+      std::filesystem::path{testing::source_path("../shared/protocol/vectors")} / name;
   if (!std::filesystem::exists(path)) return false;
   const auto text = simdjson::padded_string::load(path.string()).value();
   simdjson::ondemand::parser parser;

@@ -6,13 +6,14 @@
 #include <string_view>
 
 #include "tests/support/socket.h"
+#include "tests/support/source_tree.h"
 
 namespace parsec::testing {
 namespace {
 
 std::vector<std::string> command(const std::string& script, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(),
-                   {"/usr/bin/python3", PARSEC_SOURCE_DIR "/tests/support/" + script + ".py"});
+                   {"/usr/bin/python3", source_path("tests/support/") + script + ".py"});
   return arguments;
 }
 

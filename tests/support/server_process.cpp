@@ -18,6 +18,8 @@
 #include <cstring>
 #include <utility>
 
+#include "tests/support/source_tree.h"
+
 namespace parsec::testing {
 namespace {
 
@@ -43,7 +45,7 @@ std::vector<std::string> environment(const std::map<std::string, std::string>& v
 
 std::string parsec_program() {
   const char* chosen = std::getenv("PARSEC_PROGRAM");
-  return chosen != nullptr ? chosen : PARSEC_TEST_PROGRAM;
+  return chosen != nullptr ? chosen : built_program("parsec");
 }
 
 // --- ChildProcess --------------------------------------------------------------------------------

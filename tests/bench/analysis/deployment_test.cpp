@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "bench/json_reader.h"
+#include "tests/support/source_tree.h"
 
 namespace parsec::bench {
 namespace {
@@ -80,7 +81,7 @@ TEST(Deployment, WhatIsWrongIsToldWithItsPlace) {
 TEST(Deployment, ThoseOfTheSuiteAreRead) {
   int count = 0;
   for (const auto& entry :
-       std::filesystem::directory_iterator(PARSEC_SOURCE_DIR "/bench/deployments")) {
+       std::filesystem::directory_iterator(testing::source_path("bench/deployments"))) {
     const auto made = Deployment::parse(*read_file(entry.path()));
     ASSERT_TRUE(made) << entry.path() << ": " << made.error();
     ++count;

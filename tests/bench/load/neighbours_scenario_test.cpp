@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/source_tree.h"
+
 namespace parsec::bench {
 namespace {
 
 TEST(NeighboursScenario, ThatOfTheSuiteHasEveryRow) {
-  auto scenario = NeighboursScenario::load(PARSEC_SOURCE_DIR "/bench/scenarios/neighbours.json");
+  auto scenario = NeighboursScenario::load(testing::source_path("bench/scenarios/neighbours.json"));
   ASSERT_TRUE(scenario) << scenario.error();
   ASSERT_EQ(scenario->victims.size(), 2u);
   EXPECT_TRUE(scenario->victims[0].scenario.uses(Command::vlob_read));

@@ -5,13 +5,15 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "tests/support/source_tree.h"
+
 namespace parsec::bench {
 namespace {
 
 TEST(Scenario, ThoseOfTheSuiteAreRead) {
   int count = 0;
   for (const auto& entry :
-       std::filesystem::directory_iterator(PARSEC_SOURCE_DIR "/bench/scenarios")) {
+       std::filesystem::directory_iterator(testing::source_path("bench/scenarios"))) {
     if (entry.path().stem() == "neighbours") continue;  // several in one: neighbours_scenario_test
     const auto scenario = Scenario::load(entry.path());
     ASSERT_TRUE(scenario) << scenario.error();
