@@ -111,6 +111,17 @@ engine::ShardThreadsOptions shard_options(const Configuration& configuration,
   return options;
 }
 
+/// Before anything else is started: it decides how many shards there are.
+std::expected<engine::RingSet, std::string> set_up_rings(const Configuration& configuration) {
+  const std::uint32_t wanted = configuration.shards != 0
+                                   ? configuration.shards
+                                   : engine::usable_processors(static_cast<std::uint32_t>(
+                                         engine::allowed_processors().size()));
+  const engine::ShardThreadsOptions options = shard_options(configuration, wanted);
+  if (auto valid = engine::validate(options.limits); !valid) return Failure{valid.error()};
+  return engine::set_up_rings(wanted, options.limits, options.uring);
+}
+
 /// Null: plain TCP.
 std::expected<std::unique_ptr<engine::TlsContext>, std::string> load_tls(
     const Configuration& configuration) {
@@ -125,7 +136,10 @@ class Backend {
  public:
   static std::expected<std::unique_ptr<Backend>, std::string> start(
       const Configuration& configuration) {
-    std::unique_ptr<Backend> backend{new Backend{configuration}};
+    auto rings = set_up_rings(configuration);
+    if (!rings) return Failure{std::move(rings.error())};
+    std::unique_ptr<Backend> backend{
+        new Backend{configuration, static_cast<std::uint32_t>(rings->rings.size())}};
     auto tls = load_tls(configuration);
     if (!tls) return Failure{std::move(tls.error())};
     backend->tls_ = std::move(*tls);
@@ -138,7 +152,7 @@ class Backend {
       return Failure{std::move(started.error())};
     }
     backend->outbox_.emplace(outbox_options(configuration));
-    if (auto started = backend->start_shards(configuration); !started) {
+    if (auto started = backend->start_shards(configuration, std::move(*rings)); !started) {
       return Failure{std::move(started.error())};
     }
     return backend;
@@ -192,11 +206,8 @@ class Backend {
   }
 
  private:
-  explicit Backend(const Configuration& configuration)
-      : shard_count_(configuration.shards != 0
-                         ? configuration.shards
-                         : engine::usable_processors(
-                               static_cast<std::uint32_t>(engine::allowed_processors().size()))),
+  Backend(const Configuration& configuration, std::uint32_t shard_count)
+      : shard_count_(shard_count),
         shutdown_timeout_(configuration.shutdown_timeout),
         settings_(protocol_settings(configuration, shard_count_)),
         events_(shard_count_),
@@ -214,9 +225,10 @@ class Backend {
     return {};
   }
 
-  std::expected<void, std::string> start_shards(const Configuration& configuration) {
-    const engine::ShardThreadsOptions options = shard_options(configuration, shard_count_);
-    const auto make_handler = [this, limits = options.limits](
+  std::expected<void, std::string> start_shards(const Configuration& configuration,
+                                                engine::RingSet rings) {
+    rings.limits.connections = share(max_connections(configuration), shard_count_);
+    const auto make_handler = [this, limits = rings.limits](
                                   engine::ShardIndex index, engine::Transport& transport,
                                   engine::Waker& waker) -> std::unique_ptr<engine::Handler> {
       const auto shard = static_cast<std::uint32_t>(index);
@@ -231,7 +243,8 @@ class Backend {
       if (!tls_) return make_service(transport);
       return std::make_unique<engine::TlsLayer>(transport, *tls_, limits, make_service);
     };
-    auto shards = engine::ShardThreads::start(options, make_handler);
+    auto shards = engine::ShardThreads::start(shard_options(configuration, shard_count_),
+                                              std::move(rings), make_handler);
     if (!shards) {
       forget_wakers();
       return Failure{std::move(shards.error())};

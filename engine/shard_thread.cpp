@@ -64,7 +64,16 @@ std::uint64_t raise_open_files_limit() {
 std::expected<std::unique_ptr<ShardThreads>, std::string> ShardThreads::start(
     ShardThreadsOptions options, HandlerFactory factory) {
   if (const auto valid = validate(options.limits); !valid) return std::unexpected(valid.error());
-  if (options.shards == 0) return std::unexpected("at least one shard is needed");
+  auto rings = set_up_rings(options.shards, options.limits, options.uring);
+  if (!rings) return std::unexpected(std::move(rings.error()));
+  return start(std::move(options), std::move(*rings), std::move(factory));
+}
+
+std::expected<std::unique_ptr<ShardThreads>, std::string> ShardThreads::start(
+    ShardThreadsOptions options, RingSet rings, HandlerFactory factory) {
+  options.shards = static_cast<std::uint32_t>(rings.rings.size());
+  options.limits = rings.limits;
+  if (const auto valid = validate(options.limits); !valid) return std::unexpected(valid.error());
   const std::uint64_t open_files = raise_open_files_limit();
   if (open_files < std::uint64_t{options.limits.connections} * options.shards) {
     log::warn("only {} open files are allowed: accepting rests when they are used up", open_files);
@@ -74,7 +83,8 @@ std::expected<std::unique_ptr<ShardThreads>, std::string> ShardThreads::start(
 
   std::unique_ptr<ShardThreads> threads(new ShardThreads(std::move(options), std::move(factory)));
   threads->port_ = sockets->port();
-  if (const auto started = threads->start_all(std::move(*sockets)); !started) {
+  if (const auto started = threads->start_all(std::move(*sockets), std::move(rings.rings));
+      !started) {
     return std::unexpected(started.error());
   }
   return threads;
@@ -88,14 +98,16 @@ ShardThreads::~ShardThreads() {
   join();
 }
 
-std::expected<void, std::string> ShardThreads::start_all(ListeningSockets sockets) {
+std::expected<void, std::string> ShardThreads::start_all(
+    ListeningSockets sockets, std::vector<std::unique_ptr<UringRing>> rings) {
   std::vector<std::future<std::expected<std::string, std::string>>> results;
   for (std::uint32_t i = 0; i < options_.shards; ++i) {
     shards_.push_back(std::make_unique<Running>());
     results.push_back(shards_.back()->started.get_future());
   }
   for (std::uint32_t i = 0; i < options_.shards; ++i) {
-    shards_[i]->thread = std::thread(&ShardThreads::run, this, ShardIndex{i}, sockets.take(i));
+    shards_[i]->thread =
+        std::thread(&ShardThreads::run, this, ShardIndex{i}, sockets.take(i), std::move(rings[i]));
   }
   std::expected<void, std::string> all;
   for (auto& result : results) {
@@ -109,7 +121,8 @@ std::expected<void, std::string> ShardThreads::start_all(ListeningSockets socket
   return all;
 }
 
-void ShardThreads::run(ShardIndex index, std::vector<Socket> listeners) {
+void ShardThreads::run(ShardIndex index, std::vector<Socket> listeners,
+                       std::unique_ptr<UringRing> ring) {
   const auto number = static_cast<std::uint32_t>(index);
   Running& running = *shards_[number];
   block_signals();
@@ -120,16 +133,15 @@ void ShardThreads::run(ShardIndex index, std::vector<Socket> listeners) {
     for (const Socket listener : listeners) ::close(static_cast<int>(listener));
     running.started.set_value(std::unexpected(std::move(why)));
   };
-  auto ring = UringRing::open(options_.limits, options_.uring);
-  if (!ring) return fail(std::move(ring.error()));
-  Shard<UringRing> shard(**ring, options_.limits, running.control, listeners);
+  if (auto begun = ring->begin(); !begun) return fail(std::move(begun.error().message));
+  Shard<UringRing> shard(*ring, options_.limits, running.control, listeners);
   std::unique_ptr<Handler> handler;
   try {
     handler = factory_(index, shard, running.control.waker);
   } catch (const std::exception& problem) {
     return fail(problem.what());
   }
-  running.started.set_value((*ring)->describe());
+  running.started.set_value(ring->describe());
   shard.run(*handler);
 }
 

@@ -18,6 +18,7 @@
 #include "engine/handler.h"
 #include "engine/limits.h"
 #include "engine/listener.h"
+#include "engine/ring_set.h"
 #include "engine/uring_ring.h"
 #include "engine/waker.h"
 
@@ -43,6 +44,9 @@ class ShardThreads {
   /// it throws makes start() fail.
   static std::expected<std::unique_ptr<ShardThreads>, std::string> start(
       ShardThreadsOptions options, HandlerFactory factory);
+  /// With rings that were set up before: as many shards, and these limits.
+  static std::expected<std::unique_ptr<ShardThreads>, std::string> start(
+      ShardThreadsOptions options, RingSet rings, HandlerFactory factory);
 
   /// Stops and joins.
   ~ShardThreads();
@@ -68,8 +72,9 @@ class ShardThreads {
   struct Running;
 
   ShardThreads(ShardThreadsOptions options, HandlerFactory factory);
-  std::expected<void, std::string> start_all(ListeningSockets sockets);
-  void run(ShardIndex index, std::vector<Socket> listeners);
+  std::expected<void, std::string> start_all(ListeningSockets sockets,
+                                             std::vector<std::unique_ptr<UringRing>> rings);
+  void run(ShardIndex index, std::vector<Socket> listeners, std::unique_ptr<UringRing> ring);
 
   ShardThreadsOptions options_;
   HandlerFactory factory_;

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -57,6 +58,10 @@ std::size_t whole_pages(std::size_t size) {
   return (size + page - 1) / page * page;
 }
 
+UringTier next_lower(UringTier tier) {
+  return static_cast<UringTier>(static_cast<std::uint8_t>(tier) + 1);
+}
+
 std::optional<int> read_io_uring_disabled() {
   std::ifstream file("/proc/sys/kernel/io_uring_disabled");
   int value = 0;
@@ -106,18 +111,56 @@ std::string explain_setup_failure(int error, std::optional<int> io_uring_disable
   }
 }
 
+std::expected<std::unique_ptr<UringRing>, UringFailure> UringRing::set_up(const Limits& limits,
+                                                                          UringOptions options) {
+  std::unique_ptr<UringRing> ring(new UringRing(limits));
+  if (const int error = ring->set_up_best(options.best_tier); error != 0) {
+    return std::unexpected(
+        UringFailure{error, explain_setup_failure(error, read_io_uring_disabled())});
+  }
+  return ring;
+}
+
 std::expected<std::unique_ptr<UringRing>, std::string> UringRing::open(const Limits& limits,
                                                                        UringOptions options) {
-  int error = 0;
-  for (auto tier = options.best_tier;;
-       tier = static_cast<UringTier>(static_cast<std::uint8_t>(tier) + 1)) {
-    std::unique_ptr<UringRing> ring(new UringRing(limits));
-    error = ring->set_up(tier);
-    if (error == 0) return ring;
-    // Only "I do not know this" makes a lower tier worth trying.
-    if (error != EINVAL || tier == UringTier::single_shot) break;
+  auto ring = set_up(limits, options);
+  if (!ring) return std::unexpected(std::move(ring.error().message));
+  if (auto begun = (*ring)->begin(); !begun) {
+    return std::unexpected(std::move(begun.error().message));
   }
-  return std::unexpected(explain_setup_failure(error, read_io_uring_disabled()));
+  return std::move(*ring);
+}
+
+std::expected<void, UringFailure> UringRing::begin() {
+  int error = enable();
+  while (error == EINVAL && tier_ != UringTier::single_shot) {
+    tear_down();
+    error = set_up_best(next_lower(tier_));
+    if (error == 0) error = enable();
+  }
+  if (error == 0) return {};
+  return std::unexpected(
+      UringFailure{error, explain_setup_failure(error, read_io_uring_disabled())});
+}
+
+/// The best tier from that one on; only "I do not know this" makes a lower one worth trying.
+int UringRing::set_up_best(UringTier tier) {
+  int error = set_up(tier);
+  while (error == EINVAL && tier_ != UringTier::single_shot) {
+    tear_down();
+    error = set_up(next_lower(tier_));
+  }
+  return error;
+}
+
+/// The calling thread is the one that submits from now on.
+int UringRing::enable() {
+  // io_uring_enable_rings(3), which the liburing 2.3 of Debian 12 declares but does not export.
+  if (::syscall(SYS_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0) <
+      0) {
+    return errno;
+  }
+  return tier_ != UringTier::single_shot && !multishot_works() ? EINVAL : 0;
 }
 
 UringRing::~UringRing() { tear_down(); }
@@ -136,7 +179,8 @@ int UringRing::set_up(UringTier tier) {
   tier_ = tier;
   io_uring_params parameters{};
   // SUBMIT_ALL: a bad entry must not leave the ones behind it unsubmitted.
-  parameters.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL;
+  // R_DISABLED: the submitter is who enables it (io_uring_register(2), ENABLE_RINGS).
+  parameters.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_R_DISABLED;
   parameters.cq_entries = limits_.completion_entries;
   if (tier == UringTier::deferred) {
     parameters.flags |= IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
@@ -153,9 +197,7 @@ int UringRing::set_up(UringTier tier) {
   // NODROP: completions beyond the queue wait in the kernel. EXT_ARG: a timeout without an entry.
   constexpr std::uint32_t needed = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG;
   if ((parameters.features & needed) != needed) return EINVAL;
-  if (const int error = map_buffers(); error != 0) return error;
-  if (tier != UringTier::single_shot && !multishot_works()) return EINVAL;
-  return 0;
+  return map_buffers();
 }
 
 /// Maps and registers the provided buffers. Pages are touched, and so resident, as buffers are
@@ -392,7 +434,9 @@ void UringRing::restart() {
   }
   tear_down();
   lost_completions_ = false;
-  if (const int error = set_up(tier_); error != 0) {
+  int error = set_up(tier_);
+  if (error == 0) error = enable();
+  if (error != 0) {
     log::critical("{}; trying again", explain_setup_failure(error, read_io_uring_disabled()));
     tear_down();
   }
@@ -401,7 +445,7 @@ void UringRing::restart() {
 /// The thread has nothing else to do meanwhile: without a ring it has no connections.
 void UringRing::try_to_restart() {
   std::this_thread::sleep_for(std::chrono::milliseconds{100});
-  if (set_up(tier_) == 0) {
+  if (set_up(tier_) == 0 && enable() == 0) {
     log::info("io_uring works again");
   } else {
     tear_down();

@@ -1,8 +1,9 @@
 // The ring over Linux io_uring: what the shard's loop runs on in production (concept: ring.h).
 //
-// One per shard, opened, used and closed on the shard's own thread (SINGLE_ISSUER). What the
-// kernel offers is found by trying, best tier first; describe() tells what was found. Receiving
-// goes through one ring of provided buffers: an idle connection holds none.
+// One per shard. It may be set up on any thread, then is begun, used and closed on the shard's own
+// (SINGLE_ISSUER). What the kernel offers is found by trying, best tier first; describe() tells
+// what was found. Receiving goes through one ring of provided buffers: an idle connection holds
+// none.
 #pragma once
 
 #include <liburing.h>
@@ -35,9 +36,23 @@ struct UringOptions {
   UringTier best_tier = UringTier::deferred;
 };
 
+/// io_uring cannot be used.
+struct UringFailure {
+  /// errno of what failed. ENOMEM: the memory that may be locked is used up (getrlimit(2),
+  /// RLIMIT_MEMLOCK), maybe by a ring whose closing the kernel has not finished.
+  int error = 0;
+  /// What to change on this machine.
+  std::string message;
+};
+
 class UringRing {
  public:
-  /// On failure: a text that says what to change on this machine.
+  /// Any thread: takes what the kernel counts as locked memory. Only begin() makes it usable.
+  static std::expected<std::unique_ptr<UringRing>, UringFailure> set_up(const Limits& limits,
+                                                                        UringOptions options);
+  /// On the thread that uses the ring from now on, once.
+  std::expected<void, UringFailure> begin();
+  /// Both at once.
   static std::expected<std::unique_ptr<UringRing>, std::string> open(const Limits& limits,
                                                                      UringOptions options);
   ~UringRing();
@@ -78,7 +93,9 @@ class UringRing {
 
  private:
   explicit UringRing(const Limits& limits) : limits_(limits) {}
+  int set_up_best(UringTier tier);
   int set_up(UringTier tier);
+  int enable();
   int map_buffers();
   void tear_down();
   void try_to_restart();

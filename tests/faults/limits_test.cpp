@@ -22,15 +22,14 @@ using ::testing::Lt;
 
 constexpr std::size_t kibibyte = 1024;
 
-/// As long as it lives, servers start with so many open files at most. By a shell: the server
-/// raises a soft limit, and this process could not raise a hard one again.
+/// As long as it lives, servers start as the last command of that line of shell: the server raises
+/// a soft limit, and this process could not raise a hard one again.
 class LimitedProgram {
  public:
-  explicit LimitedProgram(std::size_t files) {
+  explicit LimitedProgram(const std::string& before) {
     const std::string program = parsec_program();
     const int descriptor = ::mkstemp(script_.data());
-    const std::string text =
-        "#!/bin/sh\nulimit -n " + std::to_string(files) + "\nexec '" + program + "' \"$@\"\n";
+    const std::string text = "#!/bin/sh\n" + before + " '" + program + "' \"$@\"\n";
     const bool written = ::write(descriptor, text.data(), text.size()) == std::ssize(text);
     ::fchmod(descriptor, 0700);
     ::close(descriptor);
@@ -78,7 +77,7 @@ class LimitsUnderLoad : public FaultTest {
     companion_->stop();
     EXPECT_EQ(server_->stop(), 0);
     {
-      const LimitedProgram limited{needed + room};
+      const LimitedProgram limited{"ulimit -n " + std::to_string(needed + room) + "; exec"};
       server_->start();
     }
     companion_ = std::make_unique<Companion>(organization_, work);
@@ -224,6 +223,24 @@ TEST_F(LimitsUnderLoad, OpenFiles) {
   organization_->connect(organization_->alice()).require("ping", {{"ping", "back"}});
   EXPECT_TRUE(eventually([this] { return Counters{*server_}.connections() == 1; }));
   check_companion();
+}
+
+/// The kernel counts the queues of io_uring against it where the process has no CAP_IPC_LOCK.
+TEST_F(LimitsUnderLoad, LockedMemory) {
+  const LimitedProgram limited{
+      "ulimit -l 1024; without=; [ $(id -u) != 0 ] || "
+      "without='setpriv --bounding-set=-ipc_lock --inh-caps=-ipc_lock'; exec $without"};
+  const auto server = start_server({"--shards=24"});
+  const std::string said = server->process().output();
+  if (said.find("memory may be locked") == said.npos) {
+    GTEST_SKIP() << "this kernel does not count io_uring's queues as locked memory";
+  }
+  EXPECT_THAT(said, ::testing::HasSubstr("entries instead of 4096"));
+  EXPECT_THAT(said, ::testing::HasSubstr("shards instead of 24"));
+  const auto served = organization(*server);
+  for (int i = 0; i < 50; ++i) {  // of all its shards
+    served->connect(served->alice()).require("ping", {{"ping", "back"}});
+  }
 }
 
 /// The same while the database is lost: no descriptor is left for new connections to it.

@@ -98,6 +98,24 @@ class Check(HostTest):
                 self.assertIn(said, lacking[0])
                 self.put(name, GOOD_HOST.get(name))
 
+    def test_locked_memory(self):
+        limits = GOOD_HOST["proc/77/limits"] + "Max locked memory   65536  8388608  bytes\n"
+        for processors, release, status, limit, lacking in (
+            (15, "6.14.0-generic", "CapEff:\t0000000000000000\n", limits, False),
+            (16, "6.14.0-generic", "CapEff:\t0000000000000000\n", limits, True),
+            (16, "6.8.0-generic", "CapEff:\t0000000000000000\n", limits, False),
+            (16, "6.14.0-generic", "CapEff:\t0000000000004000\n", limits, False),
+            (128, "6.14.0-generic", "CapEff:\t0000000000000000\n", limits.replace("8388608", "unlimited"), False),
+        ):
+            with self.subTest(f"{processors} {release} {status}"):
+                for number in range(processors):
+                    self.put(f"sys/devices/system/cpu/cpu{number}/online", "1")
+                self.put("proc/sys/kernel/osrelease", release)
+                self.put("proc/77/status", status)
+                self.put("proc/77/limits", limit)
+                said = self.run_tool("check", "--pid=77", code=1 if lacking else 0)
+                self.assertEqual("LACKS  process 77 may lock 8192 KiB" in said, lacking, said)
+
     def test_hints(self):
         self.put("sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never\n")
         self.put("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n")
