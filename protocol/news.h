@@ -23,6 +23,7 @@ struct Topic {
   std::uint32_t kinds;  // bits by the index in Event::Content
 
   bool includes(const Event::Content& content) const { return kinds >> content.index() & 1; }
+  bool operator==(const Topic&) const = default;
 };
 
 namespace detail {
@@ -61,6 +62,7 @@ struct Listening {
   EventPointer heard = {};
   bool gap = false;
   bool too_late = false;
+  bool caught_up = false;  // all that it hears committed after it began
 };
 
 }  // namespace parsec::protocol

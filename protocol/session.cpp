@@ -227,7 +227,8 @@ void Session::cancel_long_poll() {
   if (!idles() || !spec_->long_poll) return;
   log::info("connection {:x}: {} cancelled by the next request", connection_.packed(), spec_->name);
   command_.reset();
-  after_command();
+  rest_listening();
+  leave_command();
 }
 
 Session::Inbound& Session::inbound() {
@@ -341,6 +342,10 @@ void Session::continue_command() {
 
 void Session::after_command() {
   stop_listening();
+  leave_command();
+}
+
+void Session::leave_command() {
   awaiting_ = Awaiting::nothing;
   spec_ = nullptr;
   release_results();

@@ -200,10 +200,11 @@ class Session {
   /// News news = co_await session.news(timeout);` From listen() on, until the command ends, the
   /// first such event is kept. One topic for a command. catch_up() forgets what had committed
   /// before it; so what a command does afterwards, and its peers' answers to that, is all it hears.
+  /// A command that cancelled one with the same topic goes on listening where that one left.
   void listen(Topic topic);
   struct CatchingUp {
     Session& session;
-    bool await_ready() const { return false; }
+    bool await_ready() const { return session.listening_->caught_up; }
     void await_suspend(std::coroutine_handle<>) { session.start_catching_up(); }
     void await_resume() const {}
   };
@@ -375,6 +376,7 @@ class Session {
   void cancel_long_poll();
   bool join_invitation(std::string_view greeter);
   void after_command();
+  void leave_command();
   void serve_waiting();
   void log_reply(std::string_view status) const;
   engine::OutputBuffer& output();
@@ -395,6 +397,7 @@ class Session {
   void release_results();
 
   // Listening (session_listening.cpp)
+  void rest_listening();
   void stop_listening();
   void start_catching_up();
   void finish_catching_up();

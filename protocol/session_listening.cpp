@@ -8,14 +8,22 @@
 namespace parsec::protocol {
 
 void Session::listen(Topic topic) {
-  assert(!listening_ && attached_);
+  assert(attached_);
+  if (listening_ && listening_->caught_up && listening_->topic == topic) return;
+  stop_listening();
   listening_ = std::make_unique<Listening>(Listening{.topic = std::move(topic)});
   service_.router().listen(*this);
 }
 
+/// The command is cancelled amid its wait. The next one may wait for the same, as an *_invite
+/// behind an *_invite does, and misses nothing in between (1-transport.md §1.2).
+void Session::rest_listening() {
+  if (listening_ && awaiting_ == Awaiting::news) service_.transport().clear_deadline(connection_);
+}
+
 void Session::stop_listening() {
   if (!listening_) return;
-  if (awaiting_ == Awaiting::news) service_.transport().clear_deadline(connection_);
+  rest_listening();
   if (attached_) service_.router().stop_listening(*this);
   listening_.reset();
 }
@@ -29,6 +37,7 @@ void Session::start_catching_up() {
 void Session::finish_catching_up() {
   listening_->heard = {};
   listening_->gap = false;
+  listening_->caught_up = true;
   continue_command();
 }
 

@@ -137,6 +137,22 @@ TEST_F(SessionListening, OneListensAgainAndAgain) {
   EXPECT_EQ(take_reply(alice), claimed);
 }
 
+/// 1-transport.md §1.2: an *_invite behind an *_invite cancels it; a claim of the invitation, which
+/// was there all the time, finds one of them.
+TEST_F(SessionListening, OneThatCancelsTheSameHearsWhatComesMeanwhile) {
+  start_invite();
+  send_invite();
+  claim();
+  EXPECT_TRUE(take_sent(alice).empty());
+  answer({{text_cell("ok")}});
+  EXPECT_EQ(take_reply(alice), claimed);
+  send_invite();
+  claim("zoe", "an old one");  // the wait was over in between
+  pass_fence();
+  answer({{text_cell("ok")}});
+  EXPECT_TRUE(take_sent(alice).empty());
+}
+
 TEST_F(SessionListening, ADeadlineEndsTheWait) {
   start_invite();
   EXPECT_EQ(transport[alice].deadline, settings.claim_timeout);
