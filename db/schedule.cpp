@@ -7,8 +7,9 @@
 namespace parsec::db {
 namespace {
 
-using Verdict = FairQueue::Verdict;
-using Decision = FairQueue::Decision;
+using JobQueue = engine::FairQueue<Job>;
+using Verdict = JobQueue::Verdict;
+using Decision = JobQueue::Decision;
 
 constexpr Decision skip{Verdict::skip};
 constexpr Decision stop{Verdict::stop};
@@ -41,7 +42,7 @@ bool Schedule::is_heavy(const Request& request) const {
           costs_.cost_of(request) >= microseconds_of(limits_.heavy_read_time));
 }
 
-FairQueue& Schedule::queue_for(const Job& job) {
+JobQueue& Schedule::queue_for(const Job& job) {
   if (job.is_locked()) return queue_of(Work::locked);
   const Request& request = *job.request;
   if (job.access() == Access::handshake) return handshakes_;
@@ -50,9 +51,9 @@ FairQueue& Schedule::queue_for(const Job& job) {
   return queue_of(large ? Work::large_write : Work::write);
 }
 
-void Schedule::push_back(const Job& job) { queue_for(job).push_back(job); }
+void Schedule::push_back(const Job& job) { queue_for(job).push_back(job.request->flow, job); }
 
-void Schedule::push_front(const Job& job) { queue_for(job).push_front(job); }
+void Schedule::push_front(const Job& job) { queue_for(job).push_front(job.request->flow, job); }
 
 bool Schedule::push_locked(Job job, TimePoint now) {
   if (!job.is_locked()) job.locked_since = now;
@@ -66,7 +67,7 @@ bool Schedule::push_locked(Job job, TimePoint now) {
     if (locked_.size() == most_locked_routes) locked_.erase(locked_.begin());
     locked_.push_back({request.route, request.flow.organization, until});
   }
-  queue_of(Work::locked).push_back(job);
+  queue_of(Work::locked).push_back(request.flow, job);
   return true;
 }
 
@@ -76,7 +77,7 @@ std::size_t Schedule::waiting(Work work) const {
 
 std::size_t Schedule::waiting() const {
   std::size_t sum = handshakes_.size();
-  for (const FairQueue& queue : queues_) sum += queue.size();
+  for (const JobQueue& queue : queues_) sum += queue.size();
   return sum;
 }
 
@@ -178,7 +179,7 @@ void Schedule::fill(Work work, const Lanes& lanes, TimePoint now, std::vector<Jo
 /// Reads are dealt out evenly to the lanes that are free: one that took all of them would keep one
 /// process of PostgreSQL busy, and the others waiting.
 void Schedule::fill_reads(const Lanes& lanes, std::vector<Job>& segment) {
-  FairQueue& reads = queue_of(Work::read);
+  JobQueue& reads = queue_of(Work::read);
   const std::size_t free_lanes = lanes.up > 2 ? lanes.idle - reserve(Work::read) : 1;
   const std::size_t share = (waiting(Work::read) + free_lanes - 1) / free_lanes;
   const std::size_t most =
@@ -189,16 +190,16 @@ void Schedule::fill_reads(const Lanes& lanes, std::vector<Job>& segment) {
   add_reads(handshakes_, most, time, segment);
 }
 
-void Schedule::add_reads(FairQueue& queue, std::size_t most, float& time,
+void Schedule::add_reads(JobQueue& queue, std::size_t most, float& time,
                          std::vector<Job>& segment) {
   if (queue.empty() || (!segment.empty() && segment.front().goes_alone())) return;
   const float most_time = microseconds_of(limits_.read_segment_time);
-  FairQueue& heavy = queue_of(Work::heavy_read);
+  JobQueue& heavy = queue_of(Work::heavy_read);
   queue.take([&](const Job& job) -> Decision {
     if (segment.size() >= most) return stop;
     const Request& request = *job.request;
     if (is_heavy(request)) {  // as is known since it was put here
-      heavy.push_back(job);
+      heavy.push_back(request.flow, job);
       return {Verdict::take, 1};
     }
     if (!segment.empty() && job.goes_alone()) return skip;
@@ -211,7 +212,7 @@ void Schedule::add_reads(FairQueue& queue, std::size_t most, float& time,
   });
 }
 
-void Schedule::fill_writes(FairQueue& queue, std::size_t most_bytes, TimePoint now,
+void Schedule::fill_writes(JobQueue& queue, std::size_t most_bytes, TimePoint now,
                            std::vector<Job>& segment) {
   std::size_t bytes = 0;
   queue.take([&](const Job& job) -> Decision {
@@ -219,7 +220,7 @@ void Schedule::fill_writes(FairQueue& queue, std::size_t most_bytes, TimePoint n
     if (is_locked(request, now)) {
       Job locked = job;
       locked.locked_since = now;
-      queue_of(Work::locked).push_back(locked);
+      queue_of(Work::locked).push_back(request.flow, locked);
       return {Verdict::take, 1};
     }
     if (is_under_way(request.route)) return skip;

@@ -2,7 +2,8 @@
 // connections each kind may have at a time.
 //
 // Any connection may do any work. What keeps one organization from being felt by another:
-//  * within a kind, organizations take turns, weighted by what their work costs (fair_queue.h,
+//  * within a kind, organizations take turns, weighted by what their work costs
+//  (engine/fair_queue.h,
 //    cost_book.h);
 //  * no kind takes all connections: with two or more, one is left for reads, and with three or
 //    more, one for small writes. Kinds that may take long (large writes, heavy reads, waiting for
@@ -25,9 +26,9 @@
 #include <vector>
 
 #include "db/cost_book.h"
-#include "db/fair_queue.h"
 #include "db/job.h"
 #include "db/settings.h"
+#include "engine/fair_queue.h"
 
 namespace parsec::db {
 
@@ -88,6 +89,8 @@ class Schedule {
   std::size_t locked_routes() const { return locked_.size(); }
 
  private:
+  using JobQueue = engine::FairQueue<Job>;
+
   struct Running {
     std::optional<Work> work;
     std::vector<std::uint64_t> routes;  // of writes
@@ -100,17 +103,17 @@ class Schedule {
     TimePoint until;
   };
 
-  FairQueue& queue_for(const Job& job);
-  FairQueue& queue_of(Work work) { return queues_[static_cast<std::size_t>(work)]; }
-  const FairQueue& queue_of(Work work) const { return queues_[static_cast<std::size_t>(work)]; }
+  JobQueue& queue_for(const Job& job);
+  JobQueue& queue_of(Work work) { return queues_[static_cast<std::size_t>(work)]; }
+  const JobQueue& queue_of(Work work) const { return queues_[static_cast<std::size_t>(work)]; }
   std::uint32_t running(Work work) const { return running_counts_[static_cast<std::size_t>(work)]; }
   std::uint32_t most(Work work) const;
   std::uint32_t reserve(Work work) const;
   bool may_start(Work work, const Lanes& lanes) const;
   void fill(Work work, const Lanes& lanes, TimePoint now, std::vector<Job>& segment);
   void fill_reads(const Lanes& lanes, std::vector<Job>& segment);
-  void add_reads(FairQueue& queue, std::size_t most, float& time, std::vector<Job>& segment);
-  void fill_writes(FairQueue& queue, std::size_t most_bytes, TimePoint now,
+  void add_reads(JobQueue& queue, std::size_t most, float& time, std::vector<Job>& segment);
+  void fill_writes(JobQueue& queue, std::size_t most_bytes, TimePoint now,
                    std::vector<Job>& segment);
   void fill_heavy(std::vector<Job>& segment);
   void fill_locked(std::vector<Job>& segment);
@@ -123,8 +126,8 @@ class Schedule {
   const SessionLimits& session_;
   const std::uint32_t most_lanes_;
   CostBook costs_;
-  FairQueue handshakes_;
-  std::array<FairQueue, work_kinds> queues_;
+  JobQueue handshakes_;
+  std::array<JobQueue, work_kinds> queues_;
   std::size_t next_kind_ = 0;  // is looked at first
   std::array<std::uint32_t, work_kinds> running_counts_{};
   std::vector<Running> running_;  // by lane
@@ -134,7 +137,7 @@ class Schedule {
 template <class Matches>
 void Schedule::extract_if(Matches matches) {
   handshakes_.extract_if(matches);
-  for (FairQueue& queue : queues_) queue.extract_if(matches);
+  for (JobQueue& queue : queues_) queue.extract_if(matches);
 }
 
 }  // namespace parsec::db

@@ -43,7 +43,7 @@ ShardGateway::Door& ShardGateway::door_for(const Request& request) {
 bool ShardGateway::has_room(const Door& door, const Request& request) const {
   if (door.outstanding == 0) return true;  // a single big request passes whatever the limit is
   if (door.outstanding >= outstanding_limit_) return false;
-  const FlowShares::Amount free{
+  const engine::FlowShares::Amount free{
       outstanding_limit_ - door.outstanding,
       outstanding_bytes_limit_ - std::min(outstanding_bytes_limit_, door.outstanding_bytes)};
   return request.size_bytes() <= free.bytes &&

@@ -8,11 +8,11 @@
 #include <span>
 #include <vector>
 
-#include "db/flow_shares.h"
 #include "db/gateway.h"
 #include "db/listener.h"
 #include "db/settings.h"
 #include "db/worker.h"
+#include "engine/flow_shares.h"
 
 namespace parsec::db {
 
@@ -49,7 +49,7 @@ class ShardGateway final : public Gateway {
   const std::size_t outstanding_bytes_limit_;
   Listener& listener_;
   std::vector<Door> doors_;
-  FlowShares shares_;          // of what is outstanding
+  engine::FlowShares shares_;  // of what is outstanding
   std::size_t next_door_ = 0;  // whose replies come next
 
   std::vector<std::unique_ptr<Request>> requests_;  // all that exist

@@ -68,6 +68,8 @@ TESTED_ELSEWHERE = {
     "db/postgres_process.cpp": "tests/db/embedded_cluster_test.cpp",
     "db/shard_gateway.cpp": "tests/db/database_test.cpp",
     "db/transaction.cpp": "tests/db/migrations_test.cpp",
+    "engine/fair_order.cpp": "tests/engine/fair_queue_test.cpp",
+    "engine/outbound_transfer.cpp": "tests/engine/outbound_test.cpp",
     "engine/outbound_worker.cpp": "tests/engine/outbound_test.cpp",
     "engine/tls_session.cpp": "tests/engine/tls_layer_test.cpp",
     "protocol/event_bus.cpp": "tests/protocol/subscription_test.cpp",

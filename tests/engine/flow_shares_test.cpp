@@ -1,8 +1,8 @@
-#include "db/flow_shares.h"
+#include "engine/flow_shares.h"
 
 #include <gtest/gtest.h>
 
-namespace parsec::db {
+namespace parsec::engine {
 namespace {
 
 constexpr std::uint64_t room = 1024;
@@ -54,4 +54,4 @@ TEST(FlowShares, OneSharedCounterCountsNothingTooMuch) {
 }
 
 }  // namespace
-}  // namespace parsec::db
+}  // namespace parsec::engine

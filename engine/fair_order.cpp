@@ -1,58 +1,20 @@
-#include "db/fair_queue.h"
+#include "engine/fair_order.h"
 
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
-namespace parsec::db {
+namespace parsec::engine {
+
 namespace {
 
 constexpr std::size_t least_buckets = 64;
-
-std::size_t hash_of(const FlowKey& key) {
-  return key.organization ^ (key.user * 0x9E3779B97F4A7C15 + 1);
-}
 
 }  // namespace
 
 // --- Putting in ------------------------------------------------------------------------------
 
-void FairQueue::push_back(const Job& job) {
-  User& user = users_[user_for(job.request->flow)];
-  Index index = none;
-  node_for(job, index).next = none;
-  if (user.first == none) {
-    user.first = index;
-  } else {
-    nodes_[user.last].next = index;
-  }
-  user.last = index;
-  ++size_;
-}
-
-void FairQueue::push_front(const Job& job) {
-  User& user = users_[user_for(job.request->flow)];
-  Index index = none;
-  node_for(job, index).next = user.first;
-  if (user.first == none) user.last = index;
-  user.first = index;
-  ++size_;
-}
-
-FairQueue::Node& FairQueue::node_for(const Job& job, Index& index) {
-  if (free_nodes_ == none) {
-    index = static_cast<Index>(nodes_.size());
-    nodes_.emplace_back();
-  } else {
-    index = free_nodes_;
-    free_nodes_ = nodes_[index].next;
-  }
-  nodes_[index].job = job;
-  return nodes_[index];
-}
-
 /// The user's line, empty or not; one that is new is the last of its organization.
-FairQueue::Index FairQueue::user_for(const FlowKey& key) {
+FairOrder::Index FairOrder::user_for(const FlowKey& key) {
   if (user_count_ >= users_by_key_.size()) rehash();
   Index& bucket = users_by_key_[hash_of(key) & (users_by_key_.size() - 1)];
   for (Index index = bucket; index != none; index = users_[index].chain) {
@@ -79,12 +41,16 @@ FairQueue::Index FairQueue::user_for(const FlowKey& key) {
   return index;
 }
 
+FairOrder::Index FairOrder::find_organization(std::uint64_t key) const {
+  if (organizations_by_key_.empty()) return none;
+  Index index = organizations_by_key_[key & (organizations_by_key_.size() - 1)];
+  while (index != none && organizations_[index].key != key) index = organizations_[index].chain;
+  return index;
+}
+
 /// One that is new gets its turn among those that are as far as the queue is.
-FairQueue::Index FairQueue::organization_for(std::uint64_t key) {
-  Index& bucket = organizations_by_key_[key & (organizations_by_key_.size() - 1)];
-  for (Index index = bucket; index != none; index = organizations_[index].chain) {
-    if (organizations_[index].key == key) return index;
-  }
+FairOrder::Index FairOrder::organization_for(std::uint64_t key) {
+  if (const Index known = find_organization(key); known != none) return known;
   Index index = free_organizations_;
   if (index == none) {
     index = static_cast<Index>(organizations_.size());
@@ -92,6 +58,7 @@ FairQueue::Index FairQueue::organization_for(std::uint64_t key) {
   } else {
     free_organizations_ = organizations_[index].chain;
   }
+  Index& bucket = organizations_by_key_[key & (organizations_by_key_.size() - 1)];
   organizations_[index] = {.key = key, .chain = bucket, .virtual_time = now_, .since = arrivals_++};
   bucket = index;
   ++organization_count_;
@@ -100,7 +67,7 @@ FairQueue::Index FairQueue::organization_for(std::uint64_t key) {
 }
 
 /// There are at least as many users as organizations.
-void FairQueue::rehash() {
+void FairOrder::rehash() {
   const std::size_t buckets = std::max(least_buckets, users_by_key_.size() * 2);
   std::vector<Index> users(buckets, none);
   for (const Index head : users_by_key_) {
@@ -126,20 +93,8 @@ void FairQueue::rehash() {
 
 // --- Taking out ------------------------------------------------------------------------------
 
-Job FairQueue::pop(Index index) {
-  User& user = users_[index];
-  const Index first = user.first;
-  Node& node = nodes_[first];
-  user.first = node.next;
-  if (user.first == none) user.last = none;
-  node.next = free_nodes_;
-  free_nodes_ = first;
-  --size_;
-  return node.job;
-}
-
 /// The next user's turn.
-void FairQueue::rotate(Organization& organization) {
+void FairOrder::rotate(Organization& organization) {
   const Index user = organization.first;
   if (user == organization.last) return;
   organization.first = users_[user].next;
@@ -149,7 +104,7 @@ void FairQueue::rotate(Organization& organization) {
 }
 
 /// before: the user in front of it; none: it is the first.
-void FairQueue::remove_user(Organization& organization, Index user, Index before) {
+void FairOrder::remove_user(Organization& organization, Index user, Index before) {
   const Index following = users_[user].next;
   if (before == none) {
     organization.first = following;
@@ -160,7 +115,7 @@ void FairQueue::remove_user(Organization& organization, Index user, Index before
   forget_user(user);
 }
 
-void FairQueue::forget_user(Index user) {
+void FairOrder::forget_user(Index user) {
   Index* link = &users_by_key_[hash_of(users_[user].key) & (users_by_key_.size() - 1)];
   while (*link != user) link = &users_[*link].chain;
   *link = users_[user].chain;
@@ -168,7 +123,7 @@ void FairQueue::forget_user(Index user) {
   --user_count_;
 }
 
-void FairQueue::remove_organization(Index index) {
+void FairOrder::remove_organization(Index index) {
   Organization& organization = organizations_[index];
   Index* link = &organizations_by_key_[organization.key & (organizations_by_key_.size() - 1)];
   while (*link != index) link = &organizations_[*link].chain;
@@ -179,28 +134,35 @@ void FairQueue::remove_organization(Index index) {
 
 // --- Turns -----------------------------------------------------------------------------------
 
-bool FairQueue::goes_before(Index a, Index b) const {
+bool FairOrder::goes_before(Index a, Index b) const {
   const Organization& one = organizations_[a];
   const Organization& other = organizations_[b];
   if (one.virtual_time != other.virtual_time) return one.virtual_time < other.virtual_time;
   return one.since < other.since;
 }
 
-void FairQueue::push_turn(Index organization) {
+void FairOrder::push_turn(Index organization) {
   organizations_[organization].since = arrivals_++;
   turns_.push_back(organization);
   std::ranges::push_heap(turns_, [this](Index a, Index b) { return goes_before(b, a); });
 }
 
-FairQueue::Index FairQueue::pop_turn() {
+FairOrder::Index FairOrder::pop_turn() {
   std::ranges::pop_heap(turns_, [this](Index a, Index b) { return goes_before(b, a); });
   const Index organization = turns_.back();
   turns_.pop_back();
   return organization;
 }
 
+void FairOrder::charge(std::uint64_t organization, double cost) {
+  const Index index = find_organization(organization);
+  if (index == none) return;
+  organizations_[index].virtual_time += cost;
+  order_turns();
+}
+
 /// Those that were set aside come back. They saved nothing up meanwhile.
-void FairQueue::restore_skipped() {
+void FairOrder::restore_skipped() {
   if (skipped_.empty()) return;
   for (const Index index : skipped_) {
     organizations_[index].virtual_time = std::max(organizations_[index].virtual_time, now_);
@@ -210,8 +172,8 @@ void FairQueue::restore_skipped() {
   order_turns();
 }
 
-void FairQueue::order_turns() {
+void FairOrder::order_turns() {
   std::ranges::make_heap(turns_, [this](Index a, Index b) { return goes_before(b, a); });
 }
 
-}  // namespace parsec::db
+}  // namespace parsec::engine

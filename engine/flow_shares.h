@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace parsec::db {
+namespace parsec::engine {
 
 class FlowShares {
  public:
@@ -56,4 +56,4 @@ class FlowShares {
   std::array<Amount, size> second_{};
 };
 
-}  // namespace parsec::db
+}  // namespace parsec::engine
