@@ -95,14 +95,15 @@ constexpr auto storage = std::to_array<Option>({
      .variable = "PARSEC_BLOCKSTORE_CONNECTIONS",
      .metavar = "NUMBER",
      .fallback = "32",
-     .help = "Most connections to each S3 or Swift store; they are kept and used again."},
+     .help = "Most connections to each S3 or Swift store, of which one organization alone gets three "
+             "quarters; they are kept and used again."},
     {.name = "--blockstore-max-traffic",
      .variable = "PARSEC_BLOCKSTORE_MAX_TRAFFIC",
      .metavar = "SIZE",
      .fallback = "256MiB",
      .help =
-         "Most memory for blocks under way to and from each S3 or Swift store; beyond it clients "
-         "are told `timeout` at once."},
+         "Most memory for blocks that wait for each S3 or Swift store or are under way; one "
+         "organization alone gets half, and beyond all of it clients are told `timeout` at once."},
     {.name = "--blockstore-threads",
      .variable = "PARSEC_BLOCKSTORE_THREADS",
      .metavar = "NUMBER",

@@ -9,6 +9,7 @@
 // submit() and next_completion().
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -41,6 +42,8 @@ struct BlockJob {
   std::uint64_t tag = 0;
   /// Whose turn it takes among all that waits.
   FlowKey flow;
+  /// Since when it waits: the time of the store runs from then. Zero: since it is submitted.
+  std::chrono::steady_clock::time_point since{};
   std::string organization_id;
   Uuid block_id;
   /// create: the block.
@@ -63,7 +66,8 @@ class BlockStore {
   virtual BlockJob* acquire() { return jobs_.acquire(); }
   virtual void release(BlockJob* job) { jobs_.release(job); }
 
-  /// Hands it over. False: no room; the caller keeps the job and tries again in a later turn.
+  /// Hands it over. False: no room for it; the caller keeps the job and tries again in a later
+  /// turn.
   virtual bool submit(BlockJob* job) = 0;
 
   /// The next executed job, in any order; null when there is none now. Release it after use.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <cassert>
 #include <limits>
 #include <utility>
@@ -16,6 +17,12 @@ namespace {
 
 /// What an operation costs beside its block.
 constexpr std::size_t overhead = 1024;
+
+/// Requests that a store may have of its own, outside of any operation.
+constexpr std::size_t most_own_requests = 1;
+
+/// Of a user among those of all organizations.
+std::uint64_t key_of(const FlowKey& flow) { return flow.organization * 31 ^ flow.user; }
 
 constexpr std::uint64_t own_tag = std::numeric_limits<std::uint64_t>::max();
 
@@ -61,6 +68,11 @@ bool ObjectStorage::reserve(std::size_t bytes) {
   return false;
 }
 
+std::size_t ObjectStorage::free_bytes() const {
+  const auto taken = bytes_.load(std::memory_order_relaxed);
+  return taken < max_bytes_ ? max_bytes_ - taken : 0;
+}
+
 std::string ObjectStorage::dump() const {
   return fmt::format("block store {}: working={} bytes_under_way={} {}\n", name_,
                      failing_.load(std::memory_order_relaxed) ? "no" : "yes",
@@ -98,22 +110,50 @@ HttpBlockStore::Place HttpBlockStore::new_operation(Kind kind, BlockJob* job) {
   }
   const auto place = free_places_.back();
   free_places_.pop_back();
-  operations_[place] = {
-      .kind = kind, .job = job, .deadline = engine::Clock::now() + storage_.timeout()};
+  const auto now = engine::Clock::now();
+  const auto since = job == nullptr || job->since == engine::TimePoint{} ? now : job->since;
+  operations_[place] = {.kind = kind, .job = job, .deadline = since + storage_.timeout()};
   return place;
+}
+
+/// Each organization as much as is free, each user as much as is left to the organization.
+bool HttpBlockStore::may_have(const FlowKey& flow, std::size_t bytes) const {
+  const auto most = storage_.outstanding() - most_own_requests;
+  const auto under_way = operations_.size() - free_places_.size();
+  const engine::FlowShares::Amount free{most - std::min(most, under_way), storage_.free_bytes()};
+  if (!organizations_.admits(flow.organization, bytes, free)) return false;
+  const auto taken = organizations_.taken_by(flow.organization);
+  return users_.admits(key_of(flow), bytes,
+                       {free.requests - std::min(free.requests, taken.requests),
+                        free.bytes - std::min(free.bytes, taken.bytes)});
+}
+
+void HttpBlockStore::reserve(Operation& operation, std::size_t bytes) {
+  operation.reserved = bytes;
+  organizations_.add(operation.job->flow.organization, bytes);
+  users_.add(key_of(operation.job->flow), bytes);
+}
+
+void HttpBlockStore::give_back(const Operation& operation) {
+  storage_.give_back(operation.reserved);
+  organizations_.remove(operation.job->flow.organization, operation.reserved);
+  users_.remove(key_of(operation.job->flow), operation.reserved);
 }
 
 bool HttpBlockStore::submit(BlockJob* job) {
   const bool creates = job->kind == BlockJob::Kind::create;
   const auto bytes = overhead + (creates ? job->data.size() : largest_object);
-  if (!storage_.reserve(bytes)) {
+  const bool waited = job->since != engine::TimePoint{};
+  const bool late = waited && engine::Clock::now() >= job->since + storage_.timeout();
+  if (!late && !may_have(job->flow, bytes)) return false;
+  if (late || !storage_.reserve(bytes)) {
     storage_.fails("too much is under way");
     job->outcome = BlockOutcome::timeout;
     completed_.push_back(job);
     return true;
   }
   const auto place = new_operation(creates ? Kind::create : Kind::read, job);
-  operations_[place].reserved = bytes;
+  reserve(operations_[place], bytes);
   begin(place);
   return true;
 }
@@ -122,6 +162,7 @@ std::unique_ptr<HttpBlockStore::Request> HttpBlockStore::request_for(Place place
   auto& operation = operations_[place];
   auto request = std::make_unique<Request>();
   request->deadline = operation.deadline;
+  if (operation.job != nullptr) request->flow = operation.job->flow;
   switch (operation.kind) {
     case Kind::create:
       request->method = Request::Method::put;
@@ -156,8 +197,8 @@ void HttpBlockStore::finish(Place place, BlockOutcome outcome) {
   if (operation.kind == Kind::check) {
     checked_ = true;
   } else {
+    give_back(operation);
     auto* job = std::exchange(operation.job, nullptr);
-    storage_.give_back(operation.reserved);
     job->outcome = outcome;
     if (operation.kind == Kind::create) job->data = {};
     if (outcome == BlockOutcome::ok) job->found = job->data;

@@ -5,8 +5,10 @@
 // it answers. HttpBlockStore is one shard's endpoint to it; what the requests and the answers look
 // like is up to S3BlockStore and SwiftBlockStore.
 //
-// What does not fit into the bounds is answered with `timeout` at once: memory stays bounded
-// however slow a service gets, and nobody waits behind it.
+// No organization takes all that may be under way, and no user all of an organization's part:
+// beyond its share, a job stays with its shard (submit() says no), while its time runs. What does
+// not fit into the bounds of all is answered with `timeout` at once: memory stays bounded however
+// slow a service gets. Of what is under way, the outbound thread decides whose turn is next.
 #pragma once
 
 #include <atomic>
@@ -21,6 +23,7 @@
 #include <vector>
 
 #include "db/block_store.h"
+#include "engine/flow_shares.h"
 #include "engine/outbound.h"
 #include "engine/waker.h"
 
@@ -49,10 +52,13 @@ class ObjectStorage {
 
   const std::string& name() const { return name_; }
   engine::OutboundChannel& channel(std::uint32_t index) { return destination_.channel(index); }
+  /// Requests that a shard may have under way.
+  std::size_t outstanding() const { return destination_.settings().outstanding; }
   std::chrono::milliseconds timeout() const { return timeout_; }
 
   /// False: no room. What was reserved is given back.
   bool reserve(std::size_t bytes);
+  std::size_t free_bytes() const;
   void give_back(std::size_t bytes) { bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
 
   /// Of who waits in HttpBlockStore::check(). Here because the outbound thread may still be about
@@ -82,7 +88,7 @@ class HttpBlockStore : public BlockStore {
       : storage_(storage), channel_(storage.channel(channel)) {}
   ~HttpBlockStore() override;
 
-  bool submit(BlockJob* job) override;  // never says no
+  bool submit(BlockJob* job) override;
   BlockJob* next_completion() override;
   bool has_completions() const override { return !completed_.empty() || channel_.has_replies(); }
   void flush() override { channel_.flush(); }
@@ -125,12 +131,18 @@ class HttpBlockStore : public BlockStore {
 
  private:
   Place new_operation(Kind kind, BlockJob* job);
+  bool may_have(const FlowKey& flow, std::size_t bytes) const;
+  void reserve(Operation& operation, std::size_t bytes);
+  void give_back(const Operation& operation);
   void take_answers();
 
   ObjectStorage& storage_;
   engine::OutboundChannel& channel_;
   std::vector<Operation> operations_;
   std::vector<Place> free_places_;
+  // Of what this shard has under way.
+  engine::FlowShares organizations_;
+  engine::FlowShares users_;
   std::deque<BlockJob*> completed_;
   std::expected<void, std::string> check_result_;
   bool checked_ = false;

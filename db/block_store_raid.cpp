@@ -39,7 +39,14 @@ std::size_t RaidBlockStore::new_operation(BlockJob* job) {
   return place;
 }
 
+/// Further jobs of that user would only gather here.
+bool RaidBlockStore::has_refused(const FlowKey& flow) const {
+  return std::ranges::any_of(refused_,
+                             [&](const Refused& refused) { return refused.job->flow == flow; });
+}
+
 bool RaidBlockStore::submit(BlockJob* job) {
+  if (has_refused(job->flow)) return false;
   const auto place = new_operation(job);
   if (job->kind == BlockJob::Kind::create) {
     start_create(place);
@@ -90,6 +97,8 @@ void RaidBlockStore::ask(std::size_t place, std::size_t node, std::vector<std::b
   auto* part = nodes_[node]->acquire();
   part->kind = operation.kind;
   part->tag = place * nodes_.size() + node;
+  part->flow = operation.job->flow;
+  part->since = operation.job->since;
   part->organization_id = operation.job->organization_id;
   part->block_id = operation.job->block_id;
   part->data = std::move(data);

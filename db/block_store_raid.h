@@ -28,7 +28,7 @@ class RaidBlockStore final : public BlockStore {
   RaidBlockStore(Raid raid, std::vector<std::shared_ptr<BlockStore>> nodes);
   ~RaidBlockStore() override;
 
-  bool submit(BlockJob* job) override;  // never says no
+  bool submit(BlockJob* job) override;
   BlockJob* next_completion() override;
   bool has_completions() const override;
   void flush() override;
@@ -55,6 +55,7 @@ class RaidBlockStore final : public BlockStore {
   };
 
   std::size_t new_operation(BlockJob* job);
+  bool has_refused(const FlowKey& flow) const;
   void start_create(std::size_t place);
   void start_read(std::size_t place);
   void ask(std::size_t place, std::size_t node, std::vector<std::byte> data = {});

@@ -24,6 +24,10 @@ using Postgresql = BlockStoreConfig::Postgresql;
 using S3 = BlockStoreConfig::S3;
 using Swift = BlockStoreConfig::Swift;
 
+/// Encrypted blocks of clients have 512 KiB and a little. So many of them as there are connections
+/// are let onto the network; of larger ones fewer.
+constexpr std::size_t usual_block_bytes = std::size_t{576} << 10;
+
 /// A node's part that all shards share; what it has none of is null.
 struct SharedNode {
   BlockStoreConfig::Node config;
@@ -112,8 +116,9 @@ class Nodes final : public BlockStores {
   }
 
   std::unique_ptr<ObjectStorage> add_storage(std::string name, const BlockStoreSettings& settings) {
-    auto& destination = outbound_->add(
-        {.connections = settings.connections, .connect_timeout = settings.connect_timeout});
+    auto& destination = outbound_->add({.connections = settings.connections,
+                                        .bytes_under_way = settings.connections * usual_block_bytes,
+                                        .connect_timeout = settings.connect_timeout});
     return std::make_unique<ObjectStorage>(std::move(name), destination, settings.timeout,
                                            settings.bytes_under_way);
   }

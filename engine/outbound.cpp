@@ -73,11 +73,13 @@ void OutboundChannel::flush() {
 
 std::string OutboundCounts::text() const {
   return fmt::format(
-      "requests={} retries={} answered={} failed={} timed_out={} waiting={} under_way={} "
-      "resting={}",
+      "requests={} retries={} answered={} failed={} timed_out={} waiting={} "
+      "organizations_waiting={} "
+      "under_way={} resting={}",
       requests.load(std::memory_order_relaxed), retries.load(std::memory_order_relaxed),
       answered.load(std::memory_order_relaxed), failed.load(std::memory_order_relaxed),
       timed_out.load(std::memory_order_relaxed), waiting.load(std::memory_order_relaxed),
+      organizations_waiting.load(std::memory_order_relaxed),
       under_way.load(std::memory_order_relaxed), resting.load(std::memory_order_relaxed));
 }
 

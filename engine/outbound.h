@@ -8,9 +8,11 @@
 //
 // A destination is one service with bounds of its own (connections, waiting requests), so that one
 // that is dead or slow costs the others nothing; all its connections live on one thread, which
-// keeps them open for reuse. Requests wait for a free connection in the order they came, and their
-// time runs meanwhile. What may be repeated without harm is: after a lost connection or an answer
-// that says "not now", as long as time is left.
+// keeps them open for reuse. Requests of all shards wait for a free connection in one line, where
+// organizations take turns by the bytes they move, and then their users (fair_queue.h); none may
+// have so many under way that the next one who comes finds no connection. Their time runs
+// meanwhile. What may be repeated without harm is: after a lost connection or an answer that says
+// "not now", as long as time is left.
 #pragma once
 
 #include <atomic>
@@ -23,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/fair_order.h"
 #include "engine/handler.h"
 #include "engine/spsc_ring.h"
 #include "engine/waker.h"
@@ -50,6 +53,7 @@ struct OutboundRequest {
   // --- Set by the shard
 
   std::uint64_t tag = 0;  // given back unchanged
+  FlowKey flow;           // whose turn it takes
   Method method = Method::get;
   std::string url;                   // percent-encoded
   std::vector<std::string> headers;  // "Name: value"
@@ -72,6 +76,8 @@ struct OutboundRequest {
 
 struct OutboundDestinationSettings {
   std::uint32_t connections = 32;
+  /// Of bodies and answers on these connections together; one request passes whatever it is.
+  std::size_t bytes_under_way = std::size_t{32} << 20;
   /// Requests of one shard that may be under way, waiting ones included. A power of two.
   std::uint32_t outstanding = 1024;
   std::chrono::milliseconds connect_timeout{3000};
@@ -89,7 +95,8 @@ struct OutboundCounts {
   std::atomic<std::uint64_t> answered = 0;
   std::atomic<std::uint64_t> failed = 0;
   std::atomic<std::uint64_t> timed_out = 0;
-  std::atomic<std::size_t> waiting = 0;    // for a connection
+  std::atomic<std::size_t> waiting = 0;  // for a connection
+  std::atomic<std::size_t> organizations_waiting = 0;
   std::atomic<std::size_t> under_way = 0;  // each on a connection of its own
   std::atomic<std::size_t> resting = 0;    // until another try
 

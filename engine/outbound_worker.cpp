@@ -1,12 +1,10 @@
 #include "engine/outbound_worker.h"
 
-#include <openssl/evp.h>
 #include <pthread.h>
 
 #include <algorithm>
 #include <cassert>
 #include <csignal>
-#include <cstdlib>
 #include <system_error>
 #include <utility>
 
@@ -16,10 +14,15 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t largest_head = std::size_t{64} << 10;
+/// What a request costs beside the bytes it moves: as much as so many of them.
+constexpr std::size_t bytes_of_a_request = std::size_t{16} << 10;
 
-/// Idle connections are kept that long (seconds); servers close theirs after 60 to 120.
-constexpr long keep_idle = 55;
+/// An organization may have that many times as much under way as is free: alone three quarters of
+/// all connections. More of them would be faster for it alone, and its next neighbour would wait.
+constexpr std::uint64_t share_of_what_is_free = 3;
+
+/// Of the mean size of answers: how much the newest counts.
+constexpr double learning_rate = 0.1;
 
 milliseconds time_left(TimePoint deadline, TimePoint now) {
   return std::chrono::duration_cast<milliseconds>(deadline - now);
@@ -46,39 +49,16 @@ bool is_lost_connection(CURLcode code) {
   }
 }
 
-/// Its head and its body have ends of their own. Else a connection that was cut off looks like the
-/// end of the answer, which libcurl takes for granted.
-bool is_complete(CURL* easy, const OutboundRequest& request) {
-  if (!request.answer_head.ends_with("\n\r\n") && !request.answer_head.ends_with("\n\n")) {
-    return false;
-  }
-  curl_off_t length = -1;
-  curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-  return request.method != OutboundRequest::Method::get || request.status != 200 || length >= 0 ||
-         !request.answer_header("Transfer-Encoding").empty();
-}
-
 /// Not a read-modify-write: there is one writer.
 void add_one(std::atomic<std::uint64_t>& count) {
   count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
-void check(CURLcode code) { assert(code == CURLE_OK); }
-
-/// S3 wants it in a header; libcurl 7.88 does not add it by itself, and every version takes over
-/// what it says.
-std::string payload_hash_header(const std::vector<std::byte>& body) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  const int done = EVP_Digest(body.data(), body.size(), digest, &size, EVP_sha256(), nullptr);
-  assert(done == 1);
-  static_cast<void>(done);
-  std::string header = "x-amz-content-sha256: ";
-  for (unsigned i = 0; i < size; ++i) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    header += {digits[digest[i] >> 4], digits[digest[i] & 15]};
-  }
-  return header;
+/// On the network, as far as can be known before.
+std::size_t expected_bytes(const OutboundRequest& request, double mean_answer) {
+  const bool gets = request.method == OutboundRequest::Method::get;
+  return bytes_of_a_request + request.body.size() +
+         (gets ? static_cast<std::size_t>(mean_answer) : 0);
 }
 
 }  // namespace
@@ -132,14 +112,18 @@ void OutboundWorker::stop() {
 void OutboundWorker::run() {
   while (!stopping_.load(std::memory_order_acquire)) {
     take_requests();
-    expire_and_wake_resting();
+    const auto now = Clock::now();
+    for (const auto& queue : queues_) {
+      expire(*queue, now);
+      wake_resting(*queue, now);
+    }
     start_transfers();
     int running = 0;
     curl_multi_perform(multi_, &running);
-    finish_transfers();
+    const bool has_room = finish_transfers();
     publish_counts();
     wake_shards();
-    sleep();
+    if (!has_room) sleep();
   }
 }
 
@@ -152,7 +136,7 @@ bool OutboundWorker::take_requests() {
         transfer->request.reset(request);
         transfer->channel = channel.get();
         transfer->queue = queue.get();
-        queue->waiting.push_back(std::move(transfer));
+        wait(std::move(transfer), false);
         add_one(queue->destination->counts_.requests);
         taken = true;
       }
@@ -168,14 +152,46 @@ bool OutboundWorker::has_requests() const {
   });
 }
 
+void OutboundWorker::wait(std::unique_ptr<Transfer> transfer, bool before_others) {
+  Queue& queue = *transfer->queue;
+  queue.next_expiry = std::min(queue.next_expiry, transfer->request->deadline);
+  const FlowKey flow = transfer->request->flow;
+  if (before_others) {
+    queue.waiting.push_front(flow, std::move(transfer));
+  } else {
+    queue.waiting.push_back(flow, std::move(transfer));
+  }
+}
+
+/// Whether the organization may have one more under way.
+bool OutboundWorker::fits(const Queue& queue, std::uint64_t organization, std::size_t bytes) {
+  const auto& settings = queue.destination->settings();
+  const std::size_t most = settings.bytes_under_way;
+  const FlowShares::Amount free{settings.connections - queue.under_way.size(),
+                                most - std::min(most, queue.bytes_under_way)};
+  return queue.shares.admits(
+      organization, bytes,
+      {free.requests * share_of_what_is_free, free.bytes * share_of_what_is_free});
+}
+
 void OutboundWorker::start_transfers() {
+  using Waiting = FairQueue<std::unique_ptr<Transfer>>;
+  using Verdict = Waiting::Verdict;
   for (const auto& queue : queues_) {
-    while (!queue->waiting.empty() &&
-           queue->under_way.size() < queue->destination->settings().connections) {
-      auto transfer = std::move(queue->waiting.front());
-      queue->waiting.pop_front();
-      begin(*queue, std::move(transfer));
-    }
+    if (queue->waiting.empty()) continue;
+    const auto& settings = queue->destination->settings();
+    queue->waiting.take([&](std::unique_ptr<Transfer>& next) -> Waiting::Decision {
+      if (queue->under_way.size() >= settings.connections) return {Verdict::stop};
+      const OutboundRequest& request = *next->request;
+      const std::size_t bytes = expected_bytes(request, queue->mean_answer);
+      if (!queue->under_way.empty() && queue->bytes_under_way + bytes > settings.bytes_under_way) {
+        return {Verdict::stop};  // or small ones would overtake it for ever
+      }
+      if (!fits(*queue, request.flow.organization, bytes)) return {Verdict::skip};
+      next->expected_bytes = bytes;
+      begin(*queue, std::move(next));
+      return {Verdict::take, static_cast<double>(bytes)};
+    });
   }
 }
 
@@ -191,98 +207,39 @@ void OutboundWorker::begin(Queue& queue, std::unique_ptr<Transfer> transfer) {
     queue.idle.pop_back();
   }
   ++transfer->tries;
-  set_up(queue.destination->settings(), *transfer);
+  transfer->set_up(queue.destination->settings());
+  curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer.get());
   const auto added = curl_multi_add_handle(multi_, transfer->easy);
   assert(added == CURLM_OK);
   static_cast<void>(added);
+  queue.shares.add(transfer->request->flow.organization, transfer->expected_bytes);
+  queue.bytes_under_way += transfer->expected_bytes;
   queue.under_way.push_back(std::move(transfer));
 }
 
-void OutboundWorker::set_up(const OutboundDestinationSettings& settings, Transfer& transfer) {
-  auto& request = *transfer.request;
-  request.status = 0;
-  request.answer.clear();
-  request.answer_head.clear();
-  request.failure.clear();
-  CURL* easy = transfer.easy;
-  const auto left = time_left(request.deadline, Clock::now()).count();
-  check(curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str()));
-  check(curl_easy_setopt(easy, CURLOPT_PRIVATE, &transfer));
-  check(curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L));
-  check(curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer.error));
-  check(curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, std::max<long>(1, left)));
-  check(curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, long{settings.connect_timeout.count()}));
-  check(curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, keep_idle));
-  check(curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L));
-  // A name that does not resolve must not hold up the end of the process.
-  check(curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L));
-  check(curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https"));
-  check(curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1}));
-  check(curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &on_body));
-  check(curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer));
-  check(curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &on_head));
-  check(curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer));
-  // libcurl has the distribution's certificates built in; others have their usual variable.
-  if (const char* certificates = std::getenv("SSL_CERT_FILE");
-      certificates != nullptr && *certificates != '\0') {
-    check(curl_easy_setopt(easy, CURLOPT_CAINFO, certificates));
-  }
-
-  if (request.method == OutboundRequest::Method::head) {
-    check(curl_easy_setopt(easy, CURLOPT_NOBODY, 1L));
-  } else if (request.method == OutboundRequest::Method::put) {
-    // Not CURLOPT_UPLOAD: signing covers a body only if libcurl has it as a whole.
-    check(curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "PUT"));
-    check(curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                           static_cast<curl_off_t>(request.body.size())));
-    const void* body = request.body.empty() ? "" : static_cast<const void*>(request.body.data());
-    check(curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body));
-  }
-  for (const auto& header : request.headers) {
-    transfer.headers = curl_slist_append(transfer.headers, header.c_str());
-  }
-  if (request.signing && request.signing->service == "s3") {
-    const auto header = payload_hash_header(request.body);
-    transfer.headers = curl_slist_append(transfer.headers, header.c_str());
-  }
-  check(curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer.headers));
-  if (request.signing) {
-    const auto& signing = *request.signing;
-    const auto scheme = "aws:amz:" + signing.region + ":" + signing.service;
-    check(curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, scheme.c_str()));
-    check(curl_easy_setopt(easy, CURLOPT_USERNAME, signing.key.c_str()));
-    check(curl_easy_setopt(easy, CURLOPT_PASSWORD, signing.secret.c_str()));
-  }
-}
-
-std::size_t OutboundWorker::on_body(char* data, std::size_t size, std::size_t count,
-                                    void* transfer) {
-  auto& request = *static_cast<Transfer*>(transfer)->request;
-  const std::size_t bytes = size * count;
-  if (bytes > request.largest_answer - request.answer.size()) return CURL_WRITEFUNC_ERROR;
-  const auto* first = reinterpret_cast<const std::byte*>(data);
-  request.answer.insert(request.answer.end(), first, first + bytes);
-  return bytes;
-}
-
-std::size_t OutboundWorker::on_head(char* data, std::size_t size, std::size_t count,
-                                    void* transfer) {
-  auto& request = *static_cast<Transfer*>(transfer)->request;
-  const std::string_view line{data, size * count};
-  if (line.starts_with("HTTP/")) request.answer_head.clear();  // that was a 1xx before
-  if (line.size() > largest_head - request.answer_head.size()) return CURL_WRITEFUNC_ERROR;
-  request.answer_head += line;
-  return line.size();
-}
-
-void OutboundWorker::finish_transfers() {
+bool OutboundWorker::finish_transfers() {
+  bool finished = false;
   int left = 0;
   while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
+    finished = true;
     Transfer* done = nullptr;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &done);
     finish(done, message->data.result);
   }
+  return finished;
+}
+
+/// What it was let in for is free again; and what it really cost is known now.
+void OutboundWorker::settle_costs(Queue& queue, const Transfer& transfer, CURLcode code) {
+  const OutboundRequest& request = *transfer.request;
+  queue.shares.remove(request.flow.organization, transfer.expected_bytes);
+  queue.bytes_under_way -= transfer.expected_bytes;
+  if (request.method != OutboundRequest::Method::get || code != CURLE_OK) return;
+  const auto answer = static_cast<double>(request.answer.size());
+  const auto expected = static_cast<double>(transfer.expected_bytes - bytes_of_a_request);
+  queue.waiting.charge(request.flow.organization, answer - expected);
+  queue.mean_answer += learning_rate * (answer - queue.mean_answer);
 }
 
 void OutboundWorker::finish(Transfer* done, CURLcode code) {
@@ -294,12 +251,10 @@ void OutboundWorker::finish(Transfer* done, CURLcode code) {
   queue.under_way.pop_back();
 
   auto& request = *transfer->request;
-  curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &request.status);
-  if (code == CURLE_OK && !is_complete(transfer->easy, request)) code = CURLE_PARTIAL_FILE;
   curl_multi_remove_handle(multi_, transfer->easy);
-  curl_easy_reset(transfer->easy);
+  code = transfer->take_down(code);
   queue.idle.push_back(std::exchange(transfer->easy, nullptr));
-  curl_slist_free_all(std::exchange(transfer->headers, nullptr));
+  settle_costs(queue, *transfer, code);
 
   const auto& settings = queue.destination->settings();
   const bool again = code == CURLE_OK ? is_temporary(request.status) : is_lost_connection(code);
@@ -342,23 +297,27 @@ void OutboundWorker::answer(std::unique_ptr<Transfer> transfer) {
   transfer->channel->answered_ = true;
 }
 
-void OutboundWorker::expire_and_wake_resting() {
-  const auto now = Clock::now();
-  const auto expire = [&](std::unique_ptr<Transfer>& transfer) {
-    if (now < transfer->request->deadline) return false;
+void OutboundWorker::expire(Queue& queue, TimePoint now) {
+  if (now < queue.next_expiry) return;
+  queue.next_expiry = TimePoint::max();
+  queue.waiting.extract_if([&](std::unique_ptr<Transfer>& transfer) {
+    if (now < transfer->request->deadline) {
+      queue.next_expiry = std::min(queue.next_expiry, transfer->request->deadline);
+      return false;
+    }
     transfer->request->result = OutboundRequest::Result::timed_out;
     transfer->request->failure = "no time was left";
     answer(std::move(transfer));
     return true;
-  };
-  for (const auto& queue : queues_) {
-    std::erase_if(queue->waiting, expire);
-    std::erase_if(queue->resting, [&](std::unique_ptr<Transfer>& transfer) {
-      if (now < transfer->not_before) return false;
-      queue->waiting.push_front(std::move(transfer));
-      return true;
-    });
-  }
+  });
+}
+
+void OutboundWorker::wake_resting(Queue& queue, TimePoint now) {
+  std::erase_if(queue.resting, [&](std::unique_ptr<Transfer>& transfer) {
+    if (now < transfer->not_before) return false;
+    wait(std::move(transfer), true);
+    return true;
+  });
 }
 
 /// Before the shards learn of answers: who has one sees it counted.
@@ -366,6 +325,7 @@ void OutboundWorker::publish_counts() {
   for (const auto& queue : queues_) {
     OutboundCounts& counts = queue->destination->counts_;
     counts.waiting.store(queue->waiting.size(), std::memory_order_relaxed);
+    counts.organizations_waiting.store(queue->waiting.organizations(), std::memory_order_relaxed);
     counts.under_way.store(queue->under_way.size(), std::memory_order_relaxed);
     counts.resting.store(queue->resting.size(), std::memory_order_relaxed);
   }
@@ -384,7 +344,7 @@ int OutboundWorker::time_to_next(milliseconds most) const {
   auto next = Clock::now() + most;
   const auto now = Clock::now();
   for (const auto& queue : queues_) {
-    for (const auto& transfer : queue->waiting) next = std::min(next, transfer->request->deadline);
+    next = std::min(next, queue->next_expiry);
     for (const auto& transfer : queue->resting) next = std::min(next, transfer->not_before);
   }
   // One more, as the rest of a millisecond would be spent turning.
@@ -393,13 +353,9 @@ int OutboundWorker::time_to_next(milliseconds most) const {
 }
 
 void OutboundWorker::sleep() {
-  const bool can_start = std::ranges::any_of(queues_, [](const auto& queue) {
-    return !queue->waiting.empty() &&
-           queue->under_way.size() < queue->destination->settings().connections;
-  });
   waker_.park();
   // After park(), see waker.h.
-  if (can_start || has_requests() || stopping_.load(std::memory_order_acquire)) {
+  if (has_requests() || stopping_.load(std::memory_order_acquire)) {
     waker_.unpark();
     return;
   }

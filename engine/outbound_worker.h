@@ -7,12 +7,14 @@
 #include <curl/curl.h>
 
 #include <atomic>
-#include <deque>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "engine/fair_queue.h"
+#include "engine/flow_shares.h"
 #include "engine/outbound.h"
+#include "engine/outbound_transfer.h"
 
 namespace parsec::engine {
 
@@ -33,23 +35,20 @@ class OutboundWorker {
  private:
   struct Queue;
 
-  /// A request on its way, with what libcurl needs of it.
-  struct Transfer {
-    std::unique_ptr<OutboundRequest> request;
-    OutboundChannel* channel = nullptr;
+  /// And whose line it is in.
+  struct Transfer : OutboundTransfer {
     Queue* queue = nullptr;
-    std::uint32_t tries = 0;
-    TimePoint not_before{};  // resting until another try
-    CURL* easy = nullptr;    // while under way
-    curl_slist* headers = nullptr;
-    char error[CURL_ERROR_SIZE] = {};
   };
 
   /// A destination as this thread sees it.
   struct Queue {
     OutboundDestination* destination = nullptr;
-    std::deque<std::unique_ptr<Transfer>> waiting;  // for a connection
+    FairQueue<std::unique_ptr<Transfer>> waiting;  // for a connection
+    TimePoint next_expiry = TimePoint::max();      // of what waits; or earlier
     std::vector<std::unique_ptr<Transfer>> under_way;
+    std::size_t bytes_under_way = 0;  // expected ones
+    FlowShares shares;                // of what is under way
+    double mean_answer = 0;           // bytes, of the `get`s that were answered lately
     std::vector<std::unique_ptr<Transfer>> resting;
     std::vector<CURL*> idle;  // handles to use again: they keep buffers, not connections
   };
@@ -57,22 +56,23 @@ class OutboundWorker {
   void run();
   /// True: requests were taken.
   bool take_requests();
+  static void wait(std::unique_ptr<Transfer> transfer, bool before_others);
   void start_transfers();
+  static bool fits(const Queue& queue, std::uint64_t organization, std::size_t bytes);
   void begin(Queue& queue, std::unique_ptr<Transfer> transfer);
-  void set_up(const OutboundDestinationSettings& settings, Transfer& transfer);
-  void finish_transfers();
+  /// True: connections were given back.
+  bool finish_transfers();
   void finish(Transfer* done, CURLcode code);
+  static void settle_costs(Queue& queue, const Transfer& transfer, CURLcode code);
   void answer(std::unique_ptr<Transfer> transfer);
-  void expire_and_wake_resting();
+  void expire(Queue& queue, TimePoint now);
+  void wake_resting(Queue& queue, TimePoint now);
   void wake_shards();
   void publish_counts();
   bool has_requests() const;
   /// Until something is due that no socket announces; bounded by `most`.
   int time_to_next(std::chrono::milliseconds most) const;
   void sleep();
-
-  static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* transfer);
-  static std::size_t on_head(char* data, std::size_t size, std::size_t count, void* transfer);
 
   CURLM* multi_;
   Waker waker_;

@@ -108,6 +108,7 @@ db::BlockJob& Session::new_block_job() {
 
 void Session::start_block_job(db::BlockJob& job) {
   assert(&job == block_job_);
+  job.since = service_.transport().now();
   awaiting_ = Awaiting::blocks;
   on_block_capacity();
 }

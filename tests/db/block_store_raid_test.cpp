@@ -81,8 +81,24 @@ class Set {
   }
   ScriptedNode& operator[](std::size_t node) { return *nodes_[node]; }
 
-  void create(std::string_view data, const Uuid& id = {}) { submit(Kind::create, data, id); }
-  void read(const Uuid& id = {}) { submit(Kind::read, {}, id); }
+  void create(std::string_view data, const Uuid& id = {}) {
+    ASSERT_TRUE(submit(Kind::create, data, id));
+  }
+  void read(const Uuid& id = {}) { ASSERT_TRUE(submit(Kind::read, {}, id)); }
+  bool submit(Kind kind, std::string_view data, const Uuid& id, FlowKey flow = {}) {
+    auto* job = raid_->acquire();
+    job->kind = kind;
+    job->tag = 7;
+    job->flow = flow;
+    job->since = since;
+    job->organization_id = "Org";
+    job->block_id = id;
+    const auto bytes = as_bytes(data);
+    job->data.assign(bytes.begin(), bytes.end());
+    if (raid_->submit(job)) return true;
+    raid_->release(job);
+    return false;
+  }
 
   /// "" if nothing is completed yet.
   std::string result() {
@@ -115,18 +131,9 @@ class Set {
     return answer(std::string(nodes_.size(), 'a'));
   }
 
- private:
-  void submit(Kind kind, std::string_view data, const Uuid& id) {
-    auto* job = raid_->acquire();
-    job->kind = kind;
-    job->tag = 7;
-    job->organization_id = "Org";
-    job->block_id = id;
-    const auto bytes = as_bytes(data);
-    job->data.assign(bytes.begin(), bytes.end());
-    ASSERT_TRUE(raid_->submit(job));
-  }
+  const std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
 
+ private:
   std::vector<std::shared_ptr<ScriptedNode>> nodes_;
   std::unique_ptr<RaidBlockStore> raid_;
 };
@@ -297,6 +304,33 @@ TEST(Raid1, ANodeWithoutRoomIsAskedAgain) {
   EXPECT_EQ(set.result(), "");
   EXPECT_EQ(set.asked(), "01");
   EXPECT_EQ(set.answer("-a"), "ok");
+}
+
+/// What gathers in front of a node without room is one job of each user.
+TEST(Raid1, WhoWaitsForANodeGetsNoFurtherJobIn) {
+  Set set{Raid::raid1, 2};
+  set[1].full = true;
+  const FlowKey alice{.organization = 1, .user = 1};
+  EXPECT_TRUE(set.submit(Kind::create, "block", {}, alice));
+  EXPECT_FALSE(set.submit(Kind::create, "block", {}, alice));
+  EXPECT_TRUE(set.submit(Kind::create, "block", {}, {.organization = 1, .user = 2}));
+  set[1].full = false;
+  EXPECT_EQ(set.result(), "");
+  EXPECT_TRUE(set.submit(Kind::create, "block", {}, alice));
+  EXPECT_EQ(set.asked(), "33");
+}
+
+TEST(RaidBlockStore, NodesHearWhoseTurnItIsAndSinceWhen) {
+  for (const auto raid : {Raid::raid0, Raid::raid1, Raid::raid5}) {
+    for (const auto kind : {Kind::create, Kind::read}) {
+      Set set{raid, 3};
+      const FlowKey alice{.organization = 1, .user = 1};
+      EXPECT_TRUE(set.submit(kind, "block", {}, alice));
+      ASSERT_EQ(set.asked()[0], '1');
+      EXPECT_EQ(set[0].asked.front()->flow, alice);
+      EXPECT_EQ(set[0].asked.front()->since, set.since);
+    }
+  }
 }
 
 TEST(Raid1, ManyAtOnceInAnyOrder) {

@@ -165,7 +165,7 @@ TEST_F(MisbehavingS3, OverItsBoundItSaysTimeoutAtOnce) {
   bounded.connections = 2;
   RemoteBlockStore store{value(server.url()), bounded};
   for (std::uint64_t tag = 0; tag < 5; ++tag) {
-    store.start(BlockJob::Kind::read, random_uuid(), {}, "Org", tag);
+    store.start(BlockJob::Kind::read, random_uuid(), {}, "Org" + std::to_string(tag), tag);
   }
   // The last two are answered while the server answers none.
   std::uint64_t tag = 0;
@@ -176,6 +176,32 @@ TEST_F(MisbehavingS3, OverItsBoundItSaysTimeoutAtOnce) {
   server.release();
   for (int i = 0; i < 3; ++i) EXPECT_EQ(store.finish(), "");
   EXPECT_EQ(store.read(id), "");  // there is room again
+}
+
+/// Of the room, not of what goes to the service at a time: that is the outbound thread's business.
+TEST_F(MisbehavingS3, NobodyTakesAllRoomAlone) {
+  handler = [this](const auto&) {
+    server.hold();
+    return Answer{};
+  };
+  auto bounded = settings();
+  bounded.bytes_under_way = 12 * (largest_object + 1024);
+  RemoteBlockStore store{value(server.url()), bounded};
+  const auto most_of = [&](const RemoteBlockStore::Client& client) {
+    int count = 0;
+    while (store.try_start(BlockJob::Kind::read, random_uuid(), {}, client)) ++count;
+    return count;
+  };
+  EXPECT_EQ(most_of({"Org", "alice"}), 4);  // a third of 12: as much as is left to her organization
+  EXPECT_EQ(most_of({"Org", "bob"}), 2);    // with which the organization has half
+  EXPECT_EQ(most_of({"Other"}), 2);
+  // Waiting for room takes time like all else: nobody waits longer than a dead service lets one.
+  EXPECT_TRUE(store.try_start(BlockJob::Kind::read, id, {}, {"Org", "alice", bounded.timeout}));
+  EXPECT_EQ(store.finish(), "timeout");
+  server.release();
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(store.finish(), "");
+  EXPECT_EQ(most_of({"Org", "alice"}), 4);  // there is room again
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(store.finish(), "");
 }
 
 TEST_F(MisbehavingS3, ASilentServiceIsATimeout) {

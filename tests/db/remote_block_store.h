@@ -39,15 +39,29 @@ class RemoteBlockStore {
 
   void start(db::BlockJob::Kind kind, const Uuid& block_id, std::string_view data = {},
              std::string_view organization_id = "Org", std::uint64_t tag = 0) {
+    ASSERT_TRUE(try_start(kind, block_id, data, {organization_id}, tag));
+  }
+  struct Client {
+    std::string_view organization_id;
+    std::string_view user_id = {};
+    std::chrono::milliseconds has_waited{0};
+  };
+  /// False: the store has no room for it.
+  bool try_start(db::BlockJob::Kind kind, const Uuid& block_id, std::string_view data,
+                 const Client& client, std::uint64_t tag = 0) {
     auto* job = store_->acquire();
+    job->flow = db::flow_of(client.organization_id, client.user_id);
+    job->since = std::chrono::steady_clock::now() - client.has_waited;
     job->kind = kind;
     job->tag = tag;
-    job->organization_id = organization_id;
+    job->organization_id = client.organization_id;
     job->block_id = block_id;
     const auto bytes = as_bytes(data);
     job->data.assign(bytes.begin(), bytes.end());
-    ASSERT_TRUE(store_->submit(job));
+    const bool taken = store_->submit(job);
+    if (!taken) store_->release(job);
     store_->flush();
+    return taken;
   }
 
   /// Sleeps until one is completed: "ok", "not found", "timeout", or what was read.

@@ -3,11 +3,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 
 #include <atomic>
 #include <functional>
 
+#include "tests/engine/outbound_shard.h"
 #include "tests/support/http_server.h"
 
 namespace parsec::engine {
@@ -19,74 +19,19 @@ using testing::DeadPort;
 using ::testing::HasSubstr;
 using testing::HttpServer;
 using ::testing::Not;
+using testing::outbound_request;
+using testing::OutboundShard;
+using testing::text_of;
 using Answer = HttpServer::Answer;
 using Method = OutboundRequest::Method;
 using Result = OutboundRequest::Result;
-
-constexpr seconds patience{20};
-
-std::string text_of(const std::vector<std::byte>& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-std::unique_ptr<OutboundRequest> request(std::string url, std::uint64_t tag = 0,
-                                         milliseconds time = patience) {
-  auto made = std::make_unique<OutboundRequest>();
-  made->tag = tag;
-  made->url = std::move(url);
-  made->deadline = Clock::now() + time;
-  return made;
-}
-
-/// A thread of one shard, as far as an OutboundChannel can tell.
-class Shard {
- public:
-  Shard(Outbound& outbound, std::uint32_t index, OutboundDestination& destination)
-      : channel_(destination.channel(index)), counts_(destination.counts()) {
-    outbound.set_waker(index, &waker_);
-  }
-
-  void submit(std::unique_ptr<OutboundRequest> made) {
-    ASSERT_TRUE(channel_.submit(made));
-    channel_.flush();
-  }
-  bool try_submit(std::unique_ptr<OutboundRequest> made) { return channel_.submit(made); }
-
-  /// Sleeps until there is one.
-  std::unique_ptr<OutboundRequest> reply() {
-    const auto end = Clock::now() + patience;
-    while (Clock::now() < end) {
-      if (auto answered = channel_.next_reply()) return answered;
-      waker_.park();
-      if (!channel_.has_replies()) {
-        pollfd entry{waker_.fd(), POLLIN, 0};
-        EXPECT_EQ(::poll(&entry, 1, 20'000), 1) << "nobody woke the shard";
-      }
-      waker_.unpark();
-      waker_.drain();
-    }
-    ADD_FAILURE() << "no reply";
-    return std::make_unique<OutboundRequest>();
-  }
-  std::unique_ptr<OutboundRequest> call(std::unique_ptr<OutboundRequest> made) {
-    submit(std::move(made));
-    return reply();
-  }
-  bool has_replies() const { return channel_.has_replies(); }
-  const OutboundCounts& counts() const { return counts_; }
-
- private:
-  OutboundChannel& channel_;
-  const OutboundCounts& counts_;
-  Waker waker_;
-};
 
 /// One destination and one shard; the server answers by `handler`.
 class OutboundTest : public ::testing::Test {
  protected:
   ~OutboundTest() override { outbound.stop(); }
 
-  Shard& start(OutboundDestinationSettings settings = {}) {
+  OutboundShard& start(OutboundDestinationSettings settings = {}) {
     settings.retry_delay = milliseconds{1};
     auto& destination = outbound.add(settings);
     shard.emplace(outbound, 0U, destination);
@@ -96,7 +41,7 @@ class OutboundTest : public ::testing::Test {
 
   std::function<Answer(const HttpServer::Request&)> handler = [](const auto&) { return Answer{}; };
   HttpServer server{[this](const auto& asked) { return handler(asked); }};
-  std::optional<Shard> shard;
+  std::optional<OutboundShard> shard;
   Outbound outbound{{}};
 };
 
@@ -105,7 +50,7 @@ TEST_F(OutboundTest, CarriesRequestsAndAnswers) {
     return Answer{.status = 203, .headers = {"X-Name:  value "}, .body = "<" + asked.body + ">"};
   };
   auto& from = start();
-  auto put = request(server.url() + "/a%20b", 42);
+  auto put = outbound_request(server.url() + "/a%20b", 42);
   put->method = Method::put;
   put->headers = {"X-Mine: 1"};
   put->body.assign(100'000, std::byte{'x'});
@@ -118,10 +63,10 @@ TEST_F(OutboundTest, CarriesRequestsAndAnswers) {
   EXPECT_EQ(text_of(answered->answer), "<" + std::string(100'000, 'x') + ">");
   EXPECT_EQ(answered->body.size(), 100'000U);  // still there, for another try
 
-  auto head = request(server.url());
+  auto head = outbound_request(server.url());
   head->method = Method::head;
   EXPECT_EQ(from.call(std::move(head))->status, 203);
-  EXPECT_EQ(text_of(from.call(request(server.url()))->answer), "<>");
+  EXPECT_EQ(text_of(from.call(outbound_request(server.url()))->answer), "<>");
 
   const auto requests = server.requests();
   EXPECT_EQ(requests[0].method, "PUT");
@@ -149,7 +94,7 @@ TEST_F(OutboundTest, TriesAgainWhatMaySucceedLater) {
   auto& from = start({.tries = 3});
   for (; row < bad.size(); ++row) {
     SCOPED_TRACE(row.load());
-    const auto answered = from.call(request(server.url()));
+    const auto answered = from.call(outbound_request(server.url()));
     EXPECT_EQ(answered->result, Result::answered) << answered->failure;
     EXPECT_EQ(text_of(answered->answer), "good");
   }
@@ -159,12 +104,12 @@ TEST_F(OutboundTest, TriesAgainWhatMaySucceedLater) {
 TEST_F(OutboundTest, GivesUpAfterSomeTries) {
   handler = [](const auto&) { return Answer{.status = 503}; };
   auto& from = start({.tries = 2});
-  const auto refused = from.call(request(server.url()));
+  const auto refused = from.call(outbound_request(server.url()));
   EXPECT_EQ(refused->result, Result::answered);
   EXPECT_EQ(refused->status, 503);
   EXPECT_EQ(server.requests().size(), 2U);
   const DeadPort nobody;
-  const auto unreachable = from.call(request(nobody.url()));
+  const auto unreachable = from.call(outbound_request(nobody.url()));
   EXPECT_EQ(unreachable->result, Result::failed);
   EXPECT_THAT(unreachable->failure, HasSubstr("connect"));
 }
@@ -176,7 +121,7 @@ TEST_F(OutboundTest, OtherAnswersAreTheCallersBusiness) {
   std::size_t asked = 0;
   for (const int each : {204, 301, 400, 401, 403, 404, 409, 412, 501}) {
     status = each;
-    EXPECT_EQ(from.call(request(server.url()))->status, each);
+    EXPECT_EQ(from.call(outbound_request(server.url()))->status, each);
     EXPECT_EQ(server.requests().size(), ++asked);
   }
 }
@@ -189,11 +134,11 @@ TEST_F(OutboundTest, NonsenseIsAFailure) {
                                     "HTTP/1.1 200 OK\r\nContent-Length: x", "SSH-2.0-x\r\n"};
   for (const auto head : heads) {
     answer = {.raw = std::string{head}, .then = Answer::Then::close};
-    const auto failed = from.call(request(server.url()));
+    const auto failed = from.call(outbound_request(server.url()));
     EXPECT_EQ(failed->result, Result::failed) << head;
     EXPECT_NE(failed->failure, "");
   }
-  EXPECT_EQ(from.call(request("ftp://127.0.0.1/"))->result, Result::failed);
+  EXPECT_EQ(from.call(outbound_request("ftp://127.0.0.1/"))->result, Result::failed);
 }
 
 TEST_F(OutboundTest, AnswersAreBounded) {
@@ -202,14 +147,14 @@ TEST_F(OutboundTest, AnswersAreBounded) {
   auto& from = start();
   for (const bool fits : {false, true}) {
     if (fits) answer.body.pop_back();
-    auto get = request(server.url());
+    auto get = outbound_request(server.url());
     get->largest_answer = 1000;
     const auto answered = from.call(std::move(get));
     EXPECT_EQ(answered->result, fits ? Result::answered : Result::failed);
     EXPECT_EQ(answered->failure, fits ? "" : "the answer is too large");
   }
   answer.headers = {"X-Long: " + std::string(100'000, 'x')};
-  EXPECT_EQ(from.call(request(server.url()))->result, Result::failed);
+  EXPECT_EQ(from.call(outbound_request(server.url()))->result, Result::failed);
 }
 
 TEST_F(OutboundTest, AtMostSoManyConnections) {
@@ -218,8 +163,8 @@ TEST_F(OutboundTest, AtMostSoManyConnections) {
     return Answer{};
   };
   auto& from = start({.connections = 2, .outstanding = 4});
-  for (std::uint64_t tag = 0; tag < 4; ++tag) from.submit(request(server.url(), tag));
-  EXPECT_FALSE(from.try_submit(request(server.url())));  // no room for a fifth
+  for (std::uint64_t tag = 0; tag < 4; ++tag) from.submit(outbound_request(server.url(), tag));
+  EXPECT_FALSE(from.try_submit(outbound_request(server.url())));  // no room for a fifth
   server.await_requests(2);
   EXPECT_EQ(server.requests().size(), 2U);
   EXPECT_FALSE(from.has_replies());
@@ -228,7 +173,7 @@ TEST_F(OutboundTest, AtMostSoManyConnections) {
   EXPECT_THAT(from.counts().text(),
               HasSubstr("requests=4 retries=0 answered=4 failed=0 timed_out=0 "));
   for (const auto& asked : server.requests()) EXPECT_LE(asked.connection, 2);
-  EXPECT_EQ(from.call(request(server.url()))->result, Result::answered);
+  EXPECT_EQ(from.call(outbound_request(server.url()))->result, Result::answered);
 }
 
 TEST_F(OutboundTest, TimeRunsWhileWaitingAndWhileUnderWay) {
@@ -237,8 +182,8 @@ TEST_F(OutboundTest, TimeRunsWhileWaitingAndWhileUnderWay) {
     return Answer{};
   };
   auto& from = start({.connections = 1});
-  from.submit(request(server.url(), 1, milliseconds{50}));
-  from.submit(request(server.url(), 2, milliseconds{1}));
+  from.submit(outbound_request(server.url(), 1, milliseconds{50}));
+  from.submit(outbound_request(server.url(), 2, milliseconds{1}));
   for (int i = 0; i < 2; ++i) {
     const auto late = from.reply();
     EXPECT_EQ(late->result, Result::timed_out);
@@ -261,12 +206,12 @@ TEST(Outbound, ASilentDestinationDoesNotHoldUpAnother) {
   Waker waker;
   outbound.set_waker(0, &waker);
   outbound.start();
-  Shard to_silent{outbound, 1, first};
-  Shard to_lively{outbound, 0, second};
-  for (int i = 0; i < 100; ++i) to_silent.submit(request(silent.url()));
+  OutboundShard to_silent{outbound, 1, first};
+  OutboundShard to_lively{outbound, 0, second};
+  for (int i = 0; i < 100; ++i) to_silent.submit(outbound_request(silent.url()));
   silent.await_requests(2);
   for (int i = 0; i < 100; ++i) {
-    EXPECT_EQ(to_lively.call(request(lively.url()))->result, Result::answered);
+    EXPECT_EQ(to_lively.call(outbound_request(lively.url()))->result, Result::answered);
   }
   EXPECT_FALSE(to_silent.has_replies());
   outbound.stop();  // with all of them under way
@@ -278,19 +223,19 @@ TEST(Outbound, ShardsShareADestination) {
   Outbound outbound{{.threads = 2, .channels = shards}};
   auto& destination = outbound.add({.connections = 4, .outstanding = 64});
   outbound.start();
-  std::vector<std::unique_ptr<Shard>> ends;  // their Wakers live until stop()
+  std::vector<std::unique_ptr<OutboundShard>> ends;  // their Wakers live until stop()
   for (std::uint32_t index = 0; index < shards; ++index) {
-    ends.push_back(std::make_unique<Shard>(outbound, index, destination));
+    ends.push_back(std::make_unique<OutboundShard>(outbound, index, destination));
   }
   std::vector<std::thread> threads;
   for (std::uint32_t index = 0; index < shards; ++index) {
     threads.emplace_back([&, index] {
-      Shard& shard = *ends[index];
+      OutboundShard& shard = *ends[index];
       std::uint64_t sent = 0;
       for (std::uint64_t received = 0; received < 100; ++received) {
         while (sent < 100 && sent < received + 20) {
           const auto name = "/" + std::to_string(index) + "/" + std::to_string(sent);
-          shard.submit(request(server.url() + name, sent++));
+          shard.submit(outbound_request(server.url() + name, sent++));
         }
         const auto answered = shard.reply();
         EXPECT_EQ(text_of(answered->answer),
@@ -304,12 +249,12 @@ TEST(Outbound, ShardsShareADestination) {
 
 TEST_F(OutboundTest, SignsForAws) {
   auto& from = start();
-  auto put = request(server.url() + "/bucket/name");
+  auto put = outbound_request(server.url() + "/bucket/name");
   put->method = Method::put;
   put->body = {std::byte{'a'}, std::byte{'b'}, std::byte{'c'}};
   put->signing = {.region = "eu-1", .service = "s3", .key = "my:key", .secret = "my:secret"};
   EXPECT_EQ(from.call(std::move(put))->status, 200);
-  EXPECT_EQ(from.call(request(server.url()))->status, 200);  // nothing of it is left
+  EXPECT_EQ(from.call(outbound_request(server.url()))->status, 200);  // nothing of it is left
   const auto signed_one = server.requests()[0];
   EXPECT_THAT(signed_one.head, HasSubstr("AWS4-HMAC-SHA256 Credential=my:key/"));
   EXPECT_THAT(signed_one.head, HasSubstr("/eu-1/s3/aws4_request"));

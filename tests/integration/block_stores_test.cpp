@@ -1,8 +1,11 @@
 // storage.md §4 on the running program: stores outside of it, that come and go while it serves, and
 // what it says of a store that cannot be used.
+#include <algorithm>
 #include <atomic>
+#include <iostream>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "tests/db/swift_service.h"
 #include "tests/integration/integration_test.h"
@@ -17,13 +20,19 @@ using Answer = HttpServer::Answer;
 /// An S3 service as far as the program can tell; it can be dead, or silent.
 class ObjectService {
  public:
-  enum class Mood : std::uint8_t { well, failing, silent };
+  enum class Mood : std::uint8_t { well, slow, failing, silent };
+  static constexpr auto slowness = 100ms;
 
   std::string value(std::string_view node = "") const {
     return std::string{node} + "s3:http\\://127.0.0.1\\:" + std::to_string(server_.port()) +
            ":region:bucket:key:hidden-secret";
   }
   void set(Mood mood) { mood_ = mood; }
+  /// Answers nothing of that organization until server().release().
+  void hold(const Organization& organization) {
+    const std::lock_guard lock(mutex_);
+    held_ = "/" + organization.id() + "/";
+  }
   HttpServer& server() { return server_; }
   void lose_everything() {
     const std::lock_guard lock(mutex_);
@@ -34,6 +43,8 @@ class ObjectService {
   Answer answer(const HttpServer::Request& asked) {
     if (mood_ == Mood::silent) server_.hold();
     if (mood_ == Mood::failing) return {.raw = "x", .then = Answer::Then::reset};
+    if (is_held(asked.target)) server_.hold();
+    if (mood_ == Mood::slow) std::this_thread::sleep_for(slowness);
     if (asked.method == "HEAD") return {};
     const std::lock_guard lock(mutex_);
     if (asked.method == "PUT") {
@@ -45,9 +56,15 @@ class ObjectService {
     return {.body = found->second};
   }
 
+  bool is_held(const std::string& target) {
+    const std::lock_guard lock(mutex_);
+    return !held_.empty() && target.find(held_) != std::string::npos;
+  }
+
   std::atomic<Mood> mood_ = Mood::well;
   std::mutex mutex_;
   std::map<std::string, std::string> objects_;
+  std::string held_;
   HttpServer server_{[this](const auto& asked) { return answer(asked); }};
 };
 
@@ -60,6 +77,46 @@ class BlockStores : public IntegrationTest {
   static Document read(Session& reader, Uuid block_id) {
     return reader.call("block_read", {{"block_id", block_id}});
   }
+  /// Uploads of one organization, each on a connection of its own, none of them awaited.
+  class Flood {
+   public:
+    Flood(const std::shared_ptr<Organization>& organization, const Address& address, int uploads) {
+      Session first = organization->connect(organization->alice(), address);
+      realm_id_ = first.create_realm();
+      for (int i = 0; i < uploads; ++i) {
+        sessions_.push_back(organization->connect(organization->alice(), address));
+      }
+    }
+    void begin() {
+      for (auto& session : sessions_) {
+        session.start("block_create", {{"block_id", new_uuid()},
+                                       {"realm_id", realm_id_},
+                                       {"block", Octets(512 * 1024, 'b')}});
+      }
+    }
+    void finish() {
+      for (auto& session : sessions_) EXPECT_THAT(session.reply(), Ok());
+    }
+
+   private:
+    Uuid realm_id_;
+    std::vector<Session> sessions_;
+  };
+  /// The longest of some creations and reads, one after the other.
+  static std::chrono::milliseconds slowest_of_some(Session& session, Uuid realm_id) {
+    using std::chrono::steady_clock;
+    steady_clock::duration slowest{};
+    for (int i = 0; i < 5; ++i) {
+      const Uuid block_id = new_uuid();
+      const auto before = steady_clock::now();
+      EXPECT_THAT(create(session, realm_id, block_id, "block"_bin), Ok());
+      const auto between = steady_clock::now();
+      EXPECT_THAT(read(session, block_id), Ok({{"block", "block"_bin}}));
+      slowest = std::max({slowest, between - before, steady_clock::now() - between});
+    }
+    return std::chrono::duration_cast<std::chrono::milliseconds>(slowest);
+  }
+
   static std::unique_ptr<ServerProcess> start(const std::string& stores,
                                               std::vector<std::string> arguments = {}) {
     return Deployment::get().start_server({.blockstore = "",
@@ -154,6 +211,47 @@ TEST_F(BlockStores, ASilentStoreHoldsUpNothingElse) {
   service.set(ObjectService::Mood::well);
   service.server().release();
   EXPECT_THAT(read(alice, known), Ok({{"block", "block"_bin}}));
+}
+
+/// By order, not by time: of one organization the store answers nothing, and it has more requests
+/// than there are connections.
+TEST_F(BlockStores, WhatOneOrganizationWaitsForAnotherDoesNot) {
+  ObjectService services[2];
+  const auto server = start(services[0].value("raid1:0:") + " " + services[1].value("raid1:1:"),
+                            {"--blockstore-connections=8", "--shards=2"});
+  const auto busy = organization();
+  Flood flood{busy, server->address(), 40};
+  const auto quiet = organization();
+  Session bob = quiet->connect(quiet->alice(), server->address());
+  const Uuid realm_id = bob.create_realm();
+  for (auto& service : services) service.hold(*busy);
+  flood.begin();
+  for (auto& service : services) service.server().await_requests(1 + 6);
+  slowest_of_some(bob, realm_id);
+  for (auto& service : services) service.server().release();
+  flood.finish();
+}
+
+/// As a user feels it. First come, first served would be (200 / 8) · 100 ms for the first one.
+TEST_F(BlockStores, AFloodOfUploadsIsNotFeltByOthers) {
+  ObjectService service;
+  const auto server = start(service.value(), {"--blockstore-connections=8", "--shards=2"});
+  Flood flood{organization(), server->address(), 200};
+  const auto quiet = organization();
+  Session bob = quiet->connect(quiet->alice(), server->address());
+  const Uuid realm_id = bob.create_realm();
+  service.set(ObjectService::Mood::slow);
+  const auto alone = slowest_of_some(bob, realm_id);
+  const std::size_t before = service.server().requests().size();
+  flood.begin();
+  service.server().await_requests(before + 6);
+  const auto beside = slowest_of_some(bob, realm_id);
+  EXPECT_THAT(beside, ::testing::Lt(alone + 5 * ObjectService::slowness));
+  EXPECT_THAT(service.server().requests().size(), ::testing::Lt(before + 200))
+      << "the flood was over before the other organization was done";
+  std::cout << "[ MEASURED ] the slowest of 10 requests alone: " << alone.count()
+            << " ms, beside 200 uploads of 512 KiB: " << beside.count() << " ms" << std::endl;
+  flood.finish();
 }
 
 TEST(BlockStoresAtTheStart, TellWhatIsWrong) {
