@@ -216,6 +216,7 @@ class Backend {
   std::expected<void, std::string> start_database(const Configuration& configuration) {
     db::Settings settings = configuration.database;
     settings.shards = shard_count_;
+    settings.memory = &memory_;
     auto database = db::Database::start(settings, events_);
     if (!database) return Failure{std::move(database.error())};
     database_ = std::move(*database);

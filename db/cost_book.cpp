@@ -23,32 +23,44 @@ std::uint64_t CostBook::key_of(const Function* function, std::uint64_t organizat
   return key | 1;  // never that of an empty entry
 }
 
-float CostBook::general_cost_of(const Function* function) const {
+CostBook::Entry CostBook::general_of(const Function* function) const {
   const std::uint64_t key = key_of(function, 0);
   const Entry& entry = entries_[key >> 1 & (size - 1)];
-  return entry.key == key ? entry.microseconds : unknown_cost;
+  return entry.key == key ? entry : Entry{key, unknown_cost, 0};
 }
 
-float CostBook::cost_of(const Request& request) const {
+CostBook::Entry CostBook::known_of(const Request& request) const {
   const std::uint64_t key = key_of(request.function, request.flow.organization);
   const Entry& entry = entries_[key >> 1 & (size - 1)];
-  return entry.key == key ? entry.microseconds : general_cost_of(request.function);
+  return entry.key == key ? entry : general_of(request.function);
+}
+
+float CostBook::cost_of(const Request& request) const { return known_of(request).microseconds; }
+
+std::size_t CostBook::result_bytes_of(const Request& request) const {
+  return static_cast<std::size_t>(known_of(request).result_bytes);
 }
 
 CostBook::Entry& CostBook::entry_for(const Request& request) {
   const std::uint64_t key = key_of(request.function, request.flow.organization);
   Entry& entry = entries_[key >> 1 & (size - 1)];
-  if (entry.key != key) entry = {key, general_cost_of(request.function)};
+  if (entry.key != key) {
+    entry = general_of(request.function);
+    entry.key = key;
+  }
   return entry;
 }
 
-void CostBook::learn(const Request& request, float microseconds) {
-  Entry& own = entry_for(request);
+void CostBook::learn(const Job& job, float microseconds) {
+  const auto bytes = static_cast<float>(job.result_bytes);
+  Entry& own = entry_for(*job.request);
   own.microseconds += learning_rate * (microseconds - own.microseconds);
-  const std::uint64_t key = key_of(request.function, 0);
+  own.result_bytes += learning_rate * (bytes - own.result_bytes);
+  const std::uint64_t key = key_of(job.request->function, 0);
   Entry& general = entries_[key >> 1 & (size - 1)];
-  if (general.key != key) general = {key, microseconds};
+  if (general.key != key) general = {key, microseconds, bytes};
   general.microseconds += general_learning_rate * (microseconds - general.microseconds);
+  general.result_bytes += general_learning_rate * (bytes - general.result_bytes);
 }
 
 void CostBook::note(std::span<const Job> segment, float microseconds) {
@@ -56,12 +68,12 @@ void CostBook::note(std::span<const Job> segment, float microseconds) {
   float total = 0;
   for (const Job& job : segment) {
     const Request& request = *job.request;
-    const auto bytes = static_cast<float>(request.size_bytes() + request.result_bytes());
+    const auto bytes = static_cast<float>(request.size_bytes() + job.result_bytes);
     weights_.push_back(cost_of(request) + bytes / bytes_of_a_microsecond);
     total += weights_.back();
   }
   for (std::size_t i = 0; i < segment.size(); ++i) {
-    learn(*segment[i].request, std::max(1.0F, microseconds * weights_[i] / total));
+    learn(segment[i], std::max(1.0F, microseconds * weights_[i] / total));
   }
 }
 

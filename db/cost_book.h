@@ -18,6 +18,8 @@ class CostBook {
  public:
   /// Microseconds of a database connection.
   float cost_of(const Request& request) const;
+  /// Of its result.
+  std::size_t result_bytes_of(const Request& request) const;
 
   /// A segment was executed: what it took is divided among its jobs by what each was expected to
   /// cost and the bytes it carried.
@@ -30,12 +32,14 @@ class CostBook {
   struct Entry {
     std::uint64_t key = 0;
     float microseconds = 0;
+    float result_bytes = 0;
   };
   static constexpr std::size_t size = 4096;  // a power of two
   static std::uint64_t key_of(const Function* function, std::uint64_t organization);
   Entry& entry_for(const Request& request);
-  float general_cost_of(const Function* function) const;
-  void learn(const Request& request, float microseconds);
+  Entry general_of(const Function* function) const;
+  Entry known_of(const Request& request) const;
+  void learn(const Job& job, float microseconds);
 
   std::array<Entry, size> entries_{};
   std::vector<float> weights_;  // of the segment that is noted

@@ -10,20 +10,21 @@
 namespace parsec::db {
 
 enum class Count : std::uint8_t {
-  requests,       // taken from the shards
-  executions,     // sent to PostgreSQL, replays included
-  segments,       // sent, each with one Sync: so many round trips
-  read_segments,  // of these, without a write
-  commits,        // segments that wrote and were committed
-  aborts,         // segments rolled back because of an error in them
-  replays,        // executions that were rolled back with another's error, to be sent again
-  lock_waits,     // of a write for a lock, in vain: it tries again, apart
-  retries,        // of a request that failed for a reason that passes
-  prepares,       // statements
-  connects,       // connections that became ready
-  losses,         // connections that were lost
-  resends,        // requests that were sent on a lost connection, and go to another one
-  ok,             // answers
+  requests,         // taken from the shards
+  executions,       // sent to PostgreSQL, replays included
+  segments,         // sent, each with one Sync: so many round trips
+  read_segments,    // of these, without a write
+  commits,          // segments that wrote and were committed
+  aborts,           // segments rolled back because of an error in them
+  replays,          // executions that were rolled back with another's error, to be sent again
+  lock_waits,       // of a write for a lock, in vain: it tries again, apart
+  dropped_results,  // of reads, too many bytes together: read again alone
+  retries,          // of a request that failed for a reason that passes
+  prepares,         // statements
+  connects,         // connections that became ready
+  losses,           // connections that were lost
+  resends,          // requests that were sent on a lost connection, and go to another one
+  ok,               // answers
   unavailable,
   unknown,
   failed,
@@ -34,9 +35,10 @@ inline constexpr std::size_t count_size = static_cast<std::size_t>(Count::wake_u
 
 constexpr std::string_view name(Count count) {
   constexpr std::array<std::string_view, count_size> names{
-      "requests",    "executions", "segments", "read_segments", "commits", "aborts",  "replays",
-      "lock_waits",  "retries",    "prepares", "connects",      "losses",  "resends", "ok",
-      "unavailable", "unknown",    "failed",   "sleeps",        "wake_ups"};
+      "requests",    "executions", "segments",   "read_segments",   "commits",
+      "aborts",      "replays",    "lock_waits", "dropped_results", "retries",
+      "prepares",    "connects",   "losses",     "resends",         "ok",
+      "unavailable", "unknown",    "failed",     "sleeps",          "wake_ups"};
   return names[static_cast<std::size_t>(count)];
 }
 

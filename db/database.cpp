@@ -117,14 +117,16 @@ class RunningDatabase final : public Database {
         peer_watch_(options, settings.watch, probe_),
         connector_(std::move(options)),
         listener_(settings_.shards, connector_, sink, probe_) {
+    engine::MemoryBudget& memory = settings.memory != nullptr ? *settings.memory : unlimited_;
     std::vector<Worker*> workers;
     for (const Worker::Shape& shape : shapes(settings_)) {
       const auto number = static_cast<std::uint32_t>(workers_.size());
-      workers_.push_back(std::make_unique<Worker>(number, shape, settings_, connector_));
+      workers_.push_back(std::make_unique<Worker>(number, shape, settings_, connector_, memory));
       workers.push_back(workers_.back().get());
     }
     for (std::uint32_t shard = 0; shard < settings_.shards; ++shard) {
-      gateways_.push_back(std::make_unique<ShardGateway>(shard, settings_, workers, listener_));
+      gateways_.push_back(
+          std::make_unique<ShardGateway>(shard, settings_, workers, listener_, memory));
     }
   }
   ~RunningDatabase() override { RunningDatabase::stop(); }
@@ -219,6 +221,7 @@ class RunningDatabase final : public Database {
   PeerWatch peer_watch_;
   Connector connector_;
   Listener listener_;
+  engine::MemoryBudget unlimited_{std::size_t{1} << 56, 0};  // for whoever sets none
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::unique_ptr<ShardGateway>> gateways_;
 };

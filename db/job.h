@@ -14,7 +14,9 @@ struct Job {
   Request* request = nullptr;
   std::uint64_t sequence = 0;  // orders jobs of one route
   TimePoint submitted;
-  TimePoint locked_since{};  // since it ran into a lock the first time; zero: never
+  TimePoint locked_since{};        // since it ran into a lock the first time; zero: never
+  std::size_t result_bytes = 0;    // of its last execution
+  std::size_t expected_bytes = 0;  // of the result of the one that comes
   std::uint32_t shard = 0;
   std::uint8_t tries = 0;       // that failed for a reason that passes
   std::uint8_t resends = 0;     // after a lost connection

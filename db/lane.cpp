@@ -18,9 +18,20 @@ namespace {
 
 constexpr std::string_view lock_not_available = "55P03";
 
-void drop_result(Request& request) {
-  PQclear(request.result);
-  request.result = nullptr;
+/// Of a result's rows; of very many an average one.
+std::size_t longest_row(const PGresult* result) {
+  constexpr int most_looked_at = 4096;
+  const int rows = PQntuples(result);
+  if (rows > most_looked_at) return PQresultMemorySize(result) / static_cast<std::size_t>(rows);
+  std::size_t longest = 0;
+  for (int row = 0; row < rows; ++row) {
+    std::size_t bytes = 0;
+    for (int column = 0; column < PQnfields(result); ++column) {
+      bytes += static_cast<std::size_t>(PQgetlength(result, row, column));
+    }
+    longest = std::max(longest, bytes);
+  }
+  return longest;
 }
 
 std::string_view error_field(const ResultPtr& result, int code) {
@@ -50,7 +61,13 @@ void Lane::connected(Connection connection, TimePoint now) {
 
 void Lane::retire(TimePoint now) {
   assert(state_ == State::idle);
+  disconnect(now);
+}
+
+void Lane::disconnect(TimePoint now) {
   pipeline_.reset();
+  memory_.disconnected();
+  large_buffers_since_.reset();
   wants_write_ = false;
   state_ = State::unused;
   down_since_ = now;
@@ -61,18 +78,16 @@ void Lane::lose(TimePoint now, std::string_view why) {
   assert(is_up());
   counters_.add(Count::losses);
   log::warn("Lost a connection to the database ({}), {} requests were under way", why, under_way());
-  pipeline_.reset();
-  wants_write_ = false;
-  state_ = State::unused;
-  down_since_ = now;
+  disconnect(now);
 
   const bool nothing_committed = rolled_back_ || !sync_written_;
   // Back in the order they had: each goes before the ones given back already.
   for (const Job& job : std::exchange(again_, {})) host_.take_back(job);
   const std::vector<Job> segment = std::exchange(segment_, {});
+  for (const Job& job : segment) drop_result(*job.request);
+  memory_.end();
   for (std::size_t i = segment.size(); i-- > 0;) {
     Job job = segment[i];
-    drop_result(*job.request);
     if (!is_read(job) && !nothing_committed) {
       host_.answer(job, Outcome::unknown);
     } else if (job.resends >= limits_.read_resends ||
@@ -118,6 +133,13 @@ void Lane::send_segment(TimePoint now) {
   counters_.add(Count::segments);
   if (is_read(segment_.front())) counters_.add(Count::read_segments);
   counters_.add(Count::executions, segment_.size());
+  std::size_t parameter_bytes = 0;
+  std::size_t expected_bytes = 0;
+  for (const Job& job : segment_) {
+    parameter_bytes += job.request->size_bytes();
+    expected_bytes += job.expected_bytes;
+  }
+  memory_.begin(parameter_bytes, expected_bytes);
   if (session_timeouts_ != wanted_timeouts_ &&
       !pipeline_->set_timeouts(wanted_timeouts_.lock, wanted_timeouts_.statement)) {
     return lose(now, "cannot send");
@@ -168,8 +190,7 @@ void Lane::handle(Pipeline::Event event, TimePoint now) {
   const bool at_commit = results_ == segment_.size();
   switch (event.kind) {
     case Kind::rows:
-      segment_[results_++].request->result = event.result.release();
-      return;
+      return take_result(std::move(event.result));
     case Kind::skipped:
       ++results_;
       return;
@@ -186,6 +207,31 @@ void Lane::handle(Pipeline::Event event, TimePoint now) {
     case Kind::none:
       return;
   }
+}
+
+void Lane::take_result(ResultPtr result) {
+  Job& job = segment_[results_++];
+  job.result_bytes = PQresultMemorySize(result.get());
+  memory_.take(job.result_bytes, longest_row(result.get()));
+  if (is_too_much(job)) return memory_.drop(job.result_bytes);
+  job.request->result = result.release();
+}
+
+/// The first result that is kept may be as large as it likes, unless memory is short; and so may
+/// the only one.
+bool Lane::is_too_much(const Job& job) const {
+  if (!is_read(job) || segment_.size() == 1) return false;
+  if (job.result_bytes < limits_.large_result_bytes) return false;
+  if (budget_.pressure() != engine::MemoryBudget::Pressure::none) return true;
+  const std::size_t held = memory_.result_bytes();
+  return held > job.result_bytes && held > limits_.segment_result_bytes;
+}
+
+void Lane::drop_result(Request& request) {
+  if (request.result == nullptr) return;
+  memory_.drop(request.result_bytes());
+  PQclear(request.result);
+  request.result = nullptr;
 }
 
 void Lane::note_error(const Pipeline::Event& event, bool at_commit) {
@@ -218,15 +264,33 @@ void Lane::settle(TimePoint now) {
     session_timeouts_ = wanted_timeouts_;
     if (!is_read(segment_.front())) counters_.add(Count::commits);
     host_.executed(work_, segment_, now - started_);
-    for (const Job& job : segment_) host_.answer(job, Outcome::ok);
-    segment_.clear();
+    hand_over();
   }
+  const bool large = memory_.buffer_bytes() > limits_.kept_buffer_bytes;
+  if (is_up() && large && !large_buffers_since_) large_buffers_since_ = now;
   if (state_ == State::idle && !again_.empty()) send_again(now);
+}
+
+/// All that succeeded together: answered if its result was kept.
+void Lane::hand_over() {
+  memory_.end();
+  for (const Job& job : segment_ | std::views::reverse) {
+    if (job.request->result != nullptr) continue;
+    Job again = job;
+    again.alone = true;
+    counters_.add(Count::dropped_results);
+    host_.take_back(again);
+  }
+  for (const Job& job : segment_) {
+    if (job.request->result != nullptr) host_.answer(job, Outcome::ok);
+  }
+  segment_.clear();
 }
 
 void Lane::settle_failed(TimePoint now) {
   counters_.add(Count::aborts);
   for (const Job& job : segment_) drop_result(*job.request);
+  memory_.end();
   const Remedy remedy = remedy_;
   if (remedy == Remedy::reconnect) return lose(now, message_);
   if (remedy == Remedy::prepare) pipeline_->forget_statements();

@@ -15,6 +15,9 @@
 //  * An error rolls the segment back. The request that failed is marked `alone` and all are sent
 //    again: those before it, it alone, those after it. Only if it fails alone it failed.
 //  * A write that met a lock which somebody keeps goes back to the host, and the others go on.
+//  * Results wait for the Sync here. Reads whose results are too many bytes together, or large
+//  while
+//    memory is short, keep nothing of them and go back to the host, to be executed alone.
 //  * A lost connection: reads go to another one. So do writes that are known to be rolled back
 //    (PostgreSQL reported an error before it came to the Sync, or never got the Sync). The other
 //    writes may be committed or not: Outcome::unknown.
@@ -33,6 +36,7 @@
 #include "db/counters.h"
 #include "db/failure.h"
 #include "db/job.h"
+#include "db/lane_memory.h"
 #include "db/pipeline.h"
 #include "db/schedule.h"
 #include "db/settings.h"
@@ -56,11 +60,15 @@ class Lane {
  public:
   enum class State : std::uint8_t { unused, connecting, idle, busy };
 
-  Lane(const Settings& settings, LaneHost& host, Counters& counters)
+  /// held: the worker's share.
+  Lane(const Settings& settings, LaneHost& host, Counters& counters,
+       const engine::MemoryBudget& budget, engine::MemoryBudget::Share& held)
       : limits_(settings.lane),
         first_timeouts_{settings.session.lock_timeout, settings.session.statement_timeout},
         host_(host),
-        counters_(counters) {}
+        counters_(counters),
+        budget_(budget),
+        memory_(held) {}
 
   State state() const { return state_; }
   bool is_up() const { return state_ == State::idle || state_ == State::busy; }
@@ -77,6 +85,8 @@ class Lane {
 
   /// When idle: closes the connection.
   void retire(TimePoint now);
+  /// Its buffers grew so large that they should go back to the allocator: since then.
+  std::optional<TimePoint> large_buffers_since() const { return large_buffers_since_; }
 
   // When the socket is ready.
   void on_readable(TimePoint now);
@@ -93,6 +103,11 @@ class Lane {
   void send_again(TimePoint now);
   void flush(TimePoint now);
   void handle(Pipeline::Event event, TimePoint now);
+  void take_result(ResultPtr result);
+  bool is_too_much(const Job& job) const;
+  void drop_result(Request& request);
+  void hand_over();
+  void disconnect(TimePoint now);
   void note_error(const Pipeline::Event& event, bool at_commit);
   void settle(TimePoint now);
   void settle_failed(TimePoint now);
@@ -104,6 +119,9 @@ class Lane {
   const Timeouts first_timeouts_;  // of a new connection
   LaneHost& host_;
   Counters& counters_;
+  const engine::MemoryBudget& budget_;
+  LaneMemory memory_;
+  std::optional<TimePoint> large_buffers_since_;
 
   State state_ = State::unused;
   TimePoint down_since_;

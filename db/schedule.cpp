@@ -146,6 +146,7 @@ void Schedule::started(std::size_t lane, Work work, std::span<const Job> segment
   running.work = work;
   ++running_counts_[static_cast<std::size_t>(work)];
   running.organization = segment.front().request->flow.organization;
+  running.large = has_large(segment);
   running.routes.clear();
   if (is_read(segment.front())) return;
   for (const Job& job : segment) running.routes.push_back(job.request->route);
@@ -156,6 +157,7 @@ void Schedule::finished(std::size_t lane) {
   if (!running.work) return;
   --running_counts_[static_cast<std::size_t>(*running.work)];
   running.work.reset();
+  running.large = false;
   running.routes.clear();
 }
 
@@ -194,6 +196,7 @@ void Schedule::add_reads(JobQueue& queue, std::size_t most, float& time,
                          std::vector<Job>& segment) {
   if (queue.empty() || (!segment.empty() && segment.front().goes_alone())) return;
   const float most_time = microseconds_of(limits_.read_segment_time);
+  std::size_t bytes = 0;
   JobQueue& heavy = queue_of(Work::heavy_read);
   queue.take([&](const Job& job) -> Decision {
     if (segment.size() >= most) return stop;
@@ -206,8 +209,13 @@ void Schedule::add_reads(JobQueue& queue, std::size_t most, float& time,
     const float cost = costs_.cost_of(request);
     if (!segment.empty() && time + cost > most_time) return stop;
     if (!segment.empty() && segment.front().goes_alone()) return stop;
+    const std::size_t result_bytes = expected_bytes(job);
+    if (!has_memory_for(result_bytes, segment)) return skip;
+    if (!segment.empty() && bytes + result_bytes > limits_.segment_result_bytes / 2) return stop;
     segment.push_back(job);
+    segment.back().expected_bytes = result_bytes;
     time += cost;
+    bytes += result_bytes;
     return {Verdict::take, cost};
   });
 }
@@ -247,7 +255,10 @@ void Schedule::fill_heavy(std::vector<Job>& segment) {
              running.organization == job.request->flow.organization;
     };
     if (std::ranges::count_if(running_, is_its) >= most_of_one) return skip;
+    const std::size_t result_bytes = expected_bytes(job);
+    if (!has_memory_for(result_bytes, segment)) return skip;
     segment.push_back(job);
+    segment.back().expected_bytes = result_bytes;
     return {Verdict::take, costs_.cost_of(*job.request)};
   });
 }
@@ -288,6 +299,24 @@ bool Schedule::many_are_locked() const {
     seen[count++] = locked.organization;
   }
   return false;
+}
+
+std::size_t Schedule::expected_bytes(const Job& job) const {
+  return std::max(job.result_bytes, costs_.result_bytes_of(*job.request));
+}
+
+bool Schedule::has_large(std::span<const Job> segment) const {
+  return std::ranges::any_of(segment, [&](const Job& job) {
+    return is_read(job) && job.expected_bytes >= limits_.large_result_bytes;
+  });
+}
+
+/// One at a time while memory is short: so it goes on as long as there is some.
+bool Schedule::has_memory_for(std::size_t result_bytes, std::span<const Job> segment) const {
+  using Pressure = engine::MemoryBudget::Pressure;
+  if (pressure_ == Pressure::none || result_bytes < limits_.large_result_bytes) return true;
+  return pressure_ == Pressure::high && !has_large(segment) &&
+         std::ranges::none_of(running_, &Running::large);
 }
 
 Timeouts Schedule::timeouts_of(Work work) const {

@@ -11,6 +11,8 @@
 //  * handshakes get half of each batch of reads when both wait;
 //  * a write that ran into a lock waits apart, and so do others of its realm, until one of them
 //    got through. Of an organization with many locked realms, all writes do.
+//  * when memory is short, reads with large results come one at a time, and wait when it is used
+//    up; small ones go on;
 //  * writes of one route are never under way on two connections: the second would only wait for
 //    the first one's commit.
 //
@@ -29,6 +31,7 @@
 #include "db/job.h"
 #include "db/settings.h"
 #include "engine/fair_queue.h"
+#include "engine/memory_budget.h"
 
 namespace parsec::db {
 
@@ -67,6 +70,9 @@ class Schedule {
     std::uint32_t idle = 0;
   };
 
+  /// Of the process's memory, for what is taken next.
+  void note_pressure(engine::MemoryBudget::Pressure pressure) { pressure_ = pressure; }
+
   /// Fills `segment`, which is empty, with what an idle lane does next. none: nothing that it may.
   std::optional<Work> take(const Lanes& lanes, TimePoint now, std::vector<Job>& segment);
   Timeouts timeouts_of(Work work) const;
@@ -95,6 +101,7 @@ class Schedule {
     std::optional<Work> work;
     std::vector<std::uint64_t> routes;  // of writes
     std::uint64_t organization = 0;     // of a heavy read
+    bool large = false;                 // a read of which a large result is expected
   };
   /// A realm or organization whose lock somebody outside holds, as far as we know.
   struct Locked {
@@ -121,6 +128,9 @@ class Schedule {
   bool is_locked(const Request& request, TimePoint now);
   bool many_are_locked() const;
   bool is_heavy(const Request& request) const;
+  std::size_t expected_bytes(const Job& job) const;
+  bool has_large(std::span<const Job> segment) const;
+  bool has_memory_for(std::size_t result_bytes, std::span<const Job> segment) const;
 
   const LaneLimits& limits_;
   const SessionLimits& session_;
@@ -128,6 +138,7 @@ class Schedule {
   CostBook costs_;
   JobQueue handshakes_;
   std::array<JobQueue, work_kinds> queues_;
+  engine::MemoryBudget::Pressure pressure_{};
   std::size_t next_kind_ = 0;  // is looked at first
   std::array<std::uint32_t, work_kinds> running_counts_{};
   std::vector<Running> running_;  // by lane

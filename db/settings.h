@@ -9,6 +9,10 @@
 
 #include "db/target.h"
 
+namespace parsec::engine {
+class MemoryBudget;
+}
+
 namespace parsec::db {
 
 using std::chrono::microseconds;
@@ -23,6 +27,16 @@ struct LaneLimits {
   /// Reads of one batch take about so long together: a long batch would make its first ones wait
   /// for its last.
   microseconds read_segment_time{10000};
+
+  /// So many bytes of results a batch of reads may hold: half of it is expected, of what is beyond
+  /// nothing is kept, and it is read again alone.
+  std::size_t segment_result_bytes = std::size_t{8} << 20;
+  /// When memory is short (engine/memory_budget.h), results that are longer come one at a time.
+  std::size_t large_result_bytes = std::size_t{64} << 10;
+  /// A connection whose buffers grew beyond this is opened anew when memory is short, or after
+  /// some time: libpq keeps them.
+  std::size_t kept_buffer_bytes = std::size_t{4} << 20;
+  milliseconds large_buffer_age{10000};
 
   /// A write of so many bytes does not share a batch with small ones, …
   std::size_t large_write_bytes = std::size_t{32} << 10;
@@ -106,6 +120,10 @@ struct Settings {
   /// Parameter bytes of the same.
   std::size_t outstanding_bytes = std::size_t{64} << 20;
 
+  /// Where results and parameters count, as long as the data layer holds them. Null: in a budget of
+  /// its own, without a limit.
+  engine::MemoryBudget* memory = nullptr;
+
   LaneLimits lane;
   SessionLimits session;
   WatchLimits watch;
@@ -122,6 +140,7 @@ static_assert(LaneLimits{}.lock_turn < LaneLimits{}.lock_patience);
 static_assert(LaneLimits{}.lock_patience < LaneLimits{}.queue_age);
 static_assert(LaneLimits{}.heavy_statement_timeout < LaneLimits{}.queue_age);
 static_assert(LaneLimits{}.large_write_bytes < LaneLimits{}.large_segment_bytes);
+static_assert(LaneLimits{}.large_result_bytes < LaneLimits{}.segment_result_bytes);
 static_assert(LaneLimits{}.resent_read_age > LaneLimits{}.unavailable_after);
 
 }  // namespace parsec::db

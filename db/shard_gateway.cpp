@@ -6,11 +6,13 @@
 namespace parsec::db {
 
 ShardGateway::ShardGateway(std::uint32_t shard, const Settings& settings,
-                           std::span<Worker* const> workers, Listener& listener)
+                           std::span<Worker* const> workers, Listener& listener,
+                           engine::MemoryBudget& memory)
     : shard_(shard),
       outstanding_limit_(settings.outstanding_requests),
       outstanding_bytes_limit_(settings.outstanding_bytes),
-      listener_(listener) {
+      listener_(listener),
+      held_(memory) {
   for (Worker* worker : workers) doors_.push_back({worker});
 }
 
@@ -61,6 +63,7 @@ bool ShardGateway::submit(Request* request) {
   ++door.outstanding;
   door.outstanding_bytes += request->size_bytes();
   door.has_requests = true;
+  held_.add(static_cast<std::int64_t>(request->size_bytes()));
   const bool pushed = door.worker->requests(shard_).try_push(request);
   assert(pushed);  // the ring holds outstanding_limit_
   return pushed;
@@ -74,6 +77,7 @@ Request* ShardGateway::next_reply() {
       --door.outstanding;
       door.outstanding_bytes -= request->size_bytes();
       shares_.remove(request->flow.organization, request->size_bytes());
+      held_.add(-static_cast<std::int64_t>(request->size_bytes() + request->result_bytes()));
       return request;
     }
     next_door_ = (next_door_ + 1) % doors_.size();

@@ -1,5 +1,8 @@
 // The Gateway of one shard over the real workers and the listener. Shard's thread only; it owns the
 // shard's Requests.
+//
+// Counts in the memory budget what a request holds from submit() to next_reply(): its parameters,
+// and on its way here the result, whose count began where the worker received it.
 #pragma once
 
 #include <atomic>
@@ -13,13 +16,14 @@
 #include "db/settings.h"
 #include "db/worker.h"
 #include "engine/flow_shares.h"
+#include "engine/memory_budget.h"
 
 namespace parsec::db {
 
 class ShardGateway final : public Gateway {
  public:
   ShardGateway(std::uint32_t shard, const Settings& settings, std::span<Worker* const> workers,
-               Listener& listener);
+               Listener& listener, engine::MemoryBudget& memory);
 
   Request* acquire() override;
   void release(Request* request) override;
@@ -49,6 +53,7 @@ class ShardGateway final : public Gateway {
   const std::size_t outstanding_bytes_limit_;
   Listener& listener_;
   std::vector<Door> doors_;
+  engine::MemoryBudget::Share held_;
   engine::FlowShares shares_;  // of what is outstanding
   std::size_t next_door_ = 0;  // whose replies come next
 

@@ -27,11 +27,14 @@ constexpr std::uint64_t waker_tag = UINT64_MAX;  // epoll's data; other values: 
 
 // --- Life ------------------------------------------------------------------------------------
 
-Worker::Worker(std::uint32_t number, Shape shape, const Settings& settings, Connector& connector)
+Worker::Worker(std::uint32_t number, Shape shape, const Settings& settings, Connector& connector,
+               engine::MemoryBudget& memory)
     : number_(number),
       shape_(shape),
       settings_(settings),
       connector_(connector),
+      memory_(memory),
+      held_(memory),
       gauges_(shape.lanes),
       schedule_(settings.lane, settings.session, shape.lanes),
       interests_(shape.lanes) {
@@ -40,7 +43,7 @@ Worker::Worker(std::uint32_t number, Shape shape, const Settings& settings, Conn
     shards_.push_back(std::make_unique<Shard>(settings.outstanding_requests));
   }
   for (std::uint32_t i = 0; i < shape.lanes; ++i) {
-    lanes_.push_back(std::make_unique<Lane>(settings, *this, counters_));
+    lanes_.push_back(std::make_unique<Lane>(settings, *this, counters_, memory_, held_));
   }
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   if (epoll_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
@@ -137,15 +140,38 @@ Schedule::Lanes Worker::lanes() const {
 void Worker::renew_idle_lanes() {
   if (!std::exchange(had_loss_, false)) return;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    if (lanes_[i]->state() != Lane::State::idle) continue;
-    lanes_[i]->retire(now_);
-    update_interest(i);
+    if (lanes_[i]->state() == Lane::State::idle) renew(i);
   }
-  had_loss_ = false;
+}
+
+void Worker::renew(std::size_t lane) {
+  lanes_[lane]->retire(now_);
+  update_interest(lane);
+  had_loss_ = false;  // not a loss
+}
+
+/// One at a time, and never the last one.
+void Worker::renew_lane_with_large_buffers() {
+  const auto lanes = this->lanes();
+  if (lanes.up < 2) return;
+  const bool is_short = memory_.pressure() != engine::MemoryBudget::Pressure::none;
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    if (lanes_[i]->state() == Lane::State::connecting) return;
+    const auto since = lanes_[i]->large_buffers_since();
+    if (!since || lanes_[i]->state() != Lane::State::idle) continue;
+    if (is_short || now_ - *since > settings_.lane.large_buffer_age) return renew(i);
+  }
+}
+
+bool Worker::has_large_buffers() const {
+  return std::ranges::any_of(
+      lanes_, [](const auto& lane) { return lane->large_buffers_since().has_value(); });
 }
 
 void Worker::start_segments() {
   renew_idle_lanes();
+  renew_lane_with_large_buffers();
+  schedule_.note_pressure(memory_.pressure());
   const auto is_idle = [](const auto& lane) { return lane->state() == Lane::State::idle; };
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     if (lanes_[i]->state() != Lane::State::busy) schedule_.finished(i);
@@ -296,7 +322,8 @@ bool Worker::has_arrivals() const {
 /// Waits for sockets, the Waker or the next check, and serves the sockets.
 void Worker::sleep() {
   std::array<epoll_event, 64> events;
-  int timeout_ms = outstanding_ > 0 ? static_cast<int>(check_interval.count()) : -1;
+  const bool looks_again = outstanding_ > 0 || has_large_buffers();
+  int timeout_ms = looks_again ? static_cast<int>(check_interval.count()) : -1;
   waker_.park();
   if (has_arrivals() || (stopping_.load(std::memory_order_acquire) && outstanding_ == 0)) {
     timeout_ms = 0;

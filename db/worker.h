@@ -23,6 +23,7 @@
 #include "db/counters.h"
 #include "db/lane.h"
 #include "db/schedule.h"
+#include "engine/memory_budget.h"
 #include "engine/spsc_ring.h"
 #include "engine/waker.h"
 
@@ -38,7 +39,8 @@ class Worker final : public LaneHost {
     std::uint32_t eager_lanes = 1;
   };
 
-  Worker(std::uint32_t number, Shape shape, const Settings& settings, Connector& connector);
+  Worker(std::uint32_t number, Shape shape, const Settings& settings, Connector& connector,
+         engine::MemoryBudget& memory);
   ~Worker() override;
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -81,6 +83,9 @@ class Worker final : public LaneHost {
   void take_requests();
   void take_connections();
   void renew_idle_lanes();
+  void renew_lane_with_large_buffers();
+  void renew(std::size_t lane);
+  bool has_large_buffers() const;
   void start_segments();
   void open_lanes();
   void open(std::size_t lane);
@@ -110,6 +115,8 @@ class Worker final : public LaneHost {
   const Shape shape_;
   const Settings& settings_;
   Connector& connector_;
+  const engine::MemoryBudget& memory_;
+  engine::MemoryBudget::Share held_;
   Counters counters_;
   std::atomic<std::uint32_t> connections_ = 0;
   std::array<std::atomic<std::size_t>, work_kinds> waiting_{};

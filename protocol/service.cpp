@@ -179,10 +179,16 @@ void Service::retry_waiting() {
   presence_.retry();
   // Each is asked once: who finds the ring full again puts itself back.
   for (auto waiting = std::exchange(waiting_, {}); const auto connection : waiting) {
-    if (auto* session = find(connection)) session->on_database_capacity();
+    if (auto* session = find(connection)) {
+      session->on_database_capacity();
+      count_memory(*session);
+    }
   }
   for (auto waiting = std::exchange(waiting_blocks_, {}); const auto connection : waiting) {
-    if (auto* session = find(connection)) session->on_block_capacity();
+    if (auto* session = find(connection)) {
+      session->on_block_capacity();
+      count_memory(*session);
+    }
   }
 }
 

@@ -131,7 +131,7 @@ void Session::end_as_too_slow() {
 // --- Memory
 
 std::size_t Session::held_bytes() const {
-  std::size_t held = service_.transport().pending_output(connection_) + under_way_bytes_;
+  std::size_t held = service_.transport().pending_output(connection_);
   if (inbound_) held += inbound_->message.capacity() + inbound_->waiting_bytes;
   if (call_ != nullptr) held += call_->size_bytes();
   if (reply_ != nullptr) held += reply_->size_bytes() + reply_->result_bytes();

@@ -108,7 +108,8 @@ class Session {
   /// Makes room for another connection.
   void leave_as_stranger();
 
-  /// Memory that it takes beside itself: unread output, messages, requests, results.
+  /// Memory that it takes beside itself, and that ending it gives back: unread output, messages,
+  /// requests, results. What the database and the block stores have meanwhile they count.
   std::size_t held_bytes() const;
   std::size_t counted_bytes = 0;  // of these, in the shard's count
   /// It holds the most, and there is too little for all.
@@ -422,9 +423,8 @@ class Session {
   bool message_is_text_ = false;
   const CommandSpec* spec_ = nullptr;  // of the command under way; null in the handshake
   Command command_;
-  db::Request* call_ = nullptr;      // being filled, or refused by a full ring
-  db::Request* reply_ = nullptr;     // executed, its rows are being read
-  std::size_t under_way_bytes_ = 0;  // of the request that the database has
+  db::Request* call_ = nullptr;   // being filled, or refused by a full ring
+  db::Request* reply_ = nullptr;  // executed, its rows are being read
   db::BlockJob* block_job_ = nullptr;
   std::unique_ptr<Opening> opening_;
   std::unique_ptr<Inbound> inbound_;

@@ -34,10 +34,8 @@ void Session::start_call(db::Request& call) {
 }
 
 void Session::submit_call() {
-  const std::size_t bytes = call_->size_bytes();
   if (service_.database().submit(call_)) {
     call_ = nullptr;
-    under_way_bytes_ = bytes;
   } else {
     service_.wait_for_database(connection_);
   }
@@ -48,7 +46,6 @@ void Session::on_database_capacity() {
 }
 
 void Session::on_database_reply(db::Request* request) {
-  under_way_bytes_ = 0;
   const bool awaited = awaiting_ == Awaiting::database || awaiting_ == Awaiting::subscription;
   if (!awaited) return service_.database().release(request);  // its command was abandoned
   if (reply_ != nullptr) service_.database().release(reply_);

@@ -53,6 +53,12 @@ class ScheduleTest : public ::testing::Test {
     schedule.finished(lane);
     busy.erase(lane);
   }
+  /// That is how large an organization's results are.
+  void know_results(const Function& function, std::uint64_t organization, std::size_t bytes) {
+    Job job = jobs.make(function, {organization, 0});
+    job.result_bytes = bytes;
+    for (int i = 0; i < 50; ++i) schedule.note_executed(Work::heavy_read, {&job, 1}, 100us);
+  }
   std::size_t lanes_with(Work work) const {
     return static_cast<std::size_t>(
         std::ranges::count_if(busy, [&](const auto& entry) { return entry.second.work == work; }));
@@ -193,6 +199,37 @@ TEST_F(ScheduleTest, ABatchOfReadsIsBoundedByItsTime) {
   add(made_read, 1, 100);
   start_all();
   EXPECT_THAT(busy[0].segment, SizeIs(3));
+}
+
+TEST_F(ScheduleTest, ABatchOfReadsIsBoundedByItsResults) {
+  know_results(made_read, 1, limits.segment_result_bytes / 8);
+  add(made_read, 1, 100);
+  start_all();
+  for (const auto& [lane, running] : busy) EXPECT_THAT(running.segment, SizeIs(4));
+}
+
+TEST_F(ScheduleTest, WhenMemoryIsShortOneLargeResultIsUnderWay) {
+  using Pressure = engine::MemoryBudget::Pressure;
+  know_results(made_read, 1, 2 * limits.large_result_bytes);
+  know_results(made_heavy, 2, 2 * limits.large_result_bytes);
+  add(made_read, 1, 10);
+  add(made_heavy, 2, 2);
+  schedule.note_pressure(Pressure::too_high);
+  start_all();
+  EXPECT_THAT(busy, SizeIs(0));
+  add(made_list, 3, 5);  // small, as far as is known
+  start_all();
+  EXPECT_THAT(organizations(0), Each(3U));
+  schedule.note_pressure(Pressure::high);
+  start_all();
+  std::size_t large = 0;
+  for (const auto& [lane, running] : busy) {
+    for (const Job& job : running.segment) large += job.request->flow.organization != 3;
+  }
+  EXPECT_EQ(large, 1U);
+  schedule.note_pressure(Pressure::none);
+  start_all();
+  EXPECT_EQ(schedule.waiting(Work::read), 0U);
 }
 
 TEST_F(ScheduleTest, AListThatTookLongIsAHeavyReadForItsOrganizationAlone) {

@@ -69,13 +69,23 @@ std::uint64_t Counters::sum(std::string_view line, std::string_view name) const 
 
 std::uint64_t Counters::connections() const { return shards("connections"); }
 
-std::int64_t resident_bytes(ServerProcess& server) {
+namespace {
+
+std::int64_t bytes_of_status(ServerProcess& server, std::string_view name) {
   std::ifstream status{"/proc/" + std::to_string(server.process().pid()) + "/status"};
   for (std::string word; status >> word;) {
     std::int64_t kibibytes = 0;
-    if (word == "VmRSS:" && status >> kibibytes) return kibibytes * 1024;
+    if (word == name && status >> kibibytes) return kibibytes * 1024;
   }
-  throw ClientError("the server has no VmRSS");
+  throw ClientError("the server's status has no " + std::string{name});
+}
+
+}  // namespace
+
+std::int64_t resident_bytes(ServerProcess& server) { return bytes_of_status(server, "VmRSS:"); }
+
+std::int64_t peak_resident_bytes(ServerProcess& server) {
+  return bytes_of_status(server, "VmHWM:");
 }
 
 std::size_t open_files(ServerProcess& server) {

@@ -46,6 +46,8 @@ class Counters {
 
 /// Memory of the process that is resident, in bytes.
 std::int64_t resident_bytes(ServerProcess& server);
+/// The most that was resident at a time since it started.
+std::int64_t peak_resident_bytes(ServerProcess& server);
 std::size_t open_files(ServerProcess& server);
 
 // --- The fixture ---------------------------------------------------------------------------------

@@ -3,11 +3,12 @@
 #include <gmock/gmock.h>
 
 #include "tests/faults/companion.h"
+#include "tests/support/database_probe.h"
 
 namespace parsec::testing {
 namespace {
 
-constexpr std::size_t mebibyte = 1 << 20;
+constexpr std::int64_t mebibyte = 1 << 20;
 constexpr std::int64_t budget = 64 * mebibyte;
 /// What is no client's: the program itself, receive buffers, what the allocator has not given back.
 constexpr std::int64_t overhead = 96 * mebibyte;
@@ -32,7 +33,7 @@ class MemoryUnderLoad : public FaultTest {
 };
 
 TEST_F(MemoryUnderLoad, MessagesWithoutTheirLastByte) {
-  const std::string whole = frame(Opcode::binary, std::string(8 * mebibyte, 'm'));
+  const std::string whole = frame(Opcode::binary, std::string(std::size_t{8 * mebibyte}, 'm'));
   const std::string_view all_but_one{whole.data(), whole.size() - 1};
   std::vector<Session> clients;
   for (int i = 0; i < 30; ++i) {
@@ -47,7 +48,8 @@ TEST_F(MemoryUnderLoad, MessagesWithoutTheirLastByte) {
 
 TEST_F(MemoryUnderLoad, DeafClientsWithLargeReplies) {
   Session alice = organization_->connect(organization_->alice());
-  const Uuid vlob_id = alice.create_vlob(alice.create_realm(), Octets(mebibyte - 1000, 'x'));
+  const Uuid vlob_id =
+      alice.create_vlob(alice.create_realm(), Octets(std::size_t{mebibyte - 1000}, 'x'));
   // More than what the kernel takes: the last one stays with the server.
   std::string requests;
   const std::string request =
@@ -65,6 +67,37 @@ TEST_F(MemoryUnderLoad, DeafClientsWithLargeReplies) {
   // Whom it cost: they hear it, the others are there.
   EXPECT_TRUE(
       eventually([this] { return server_->process().output().contains("--memory-limit"); }));
+  check_companion();
+}
+
+/// Many large results at once are the database workers' before they are any connection's.
+TEST_F(MemoryUnderLoad, LargeResultsOfTheDatabaseAllAtOnce) {
+  constexpr int clients = 120;
+  constexpr int messages = 6;  // of 1 MiB: the bytes of each result
+  /// Each of six database connections may be amid a result, with a row in libpq's buffer.
+  constexpr std::int64_t under_way = 6 * (messages + 2) * mebibyte;
+  DatabaseProbe{database_url()}.execute(
+      "INSERT INTO message (organization, recipient, timestamp, index, sender, body)"
+      " SELECT u.organization, u._id, now(), n, d._id, convert_to(repeat('b', 1 << 20), 'UTF8')"
+      " FROM user_ AS u JOIN device AS d ON d.organization = u.organization"
+      " JOIN organization AS o ON o._id = u.organization, generate_series(1, 6) AS n"
+      " WHERE organization_id = $1 AND user_id = 'alice' AND device_id = 'alice@dev1'",
+      {organization_->id()});
+  std::vector<Session> crowd;
+  for (int i = 0; i < clients; ++i) {
+    crowd.push_back(organization_->connect(organization_->alice()));
+  }
+  const std::string request =
+      frame(Opcode::binary, pack(Map{{"cmd", "message_get"}, {"offset", 0}}));
+  for (Session& one : crowd) {
+    one.send_raw(request);
+    EXPECT_TRUE(one.socket().flush(within(patience)));
+  }
+  EXPECT_TRUE(companion_->await_rounds(50));
+  const std::int64_t peak = peak_resident_bytes(*server_);
+  report(clients, " results of ", messages, " MiB at once, a budget of ", budget / mebibyte,
+         " MiB: at most ", peak / mebibyte, " MiB were resident");
+  EXPECT_LT(peak, budget + overhead + under_way);
   check_companion();
 }
 
