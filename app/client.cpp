@@ -95,7 +95,7 @@ std::expected<void, std::string> Client::upgrade(const std::string& authority) {
   return {};
 }
 
-/// 2-handshake.md: the server speaks first.
+/// protocol/2-handshake.md: the server speaks first.
 std::expected<void, std::string> Client::handshake(const std::string& administration_token) {
   auto challenge = receive();
   if (!challenge) return Error{challenge.error()};

@@ -32,8 +32,8 @@ struct Document {
 
 class Client {
  public:
-  /// Connects and opens an administration connection (2-handshake.md, API v1). The error is a
-  /// sentence for the user.
+  /// Connects and opens an administration connection (protocol/2-handshake.md, API v1). The error
+  /// is a sentence for the user.
   static std::expected<Client, std::string> open(
       const protocol::BackendAddress& address, const std::string& administration_token,
       std::chrono::milliseconds timeout = std::chrono::seconds{30});

@@ -37,7 +37,7 @@ constexpr auto ring_tiers = std::to_array<std::pair<std::string_view, engine::Ur
     {"SINGLE_SHOT", engine::UringTier::single_shot},
 });
 
-/// What --dev stands for (server.md §1); what was given already stays.
+/// What --dev stands for (app/server.md §1); what was given already stays.
 void apply_dev(OptionValues& values) {
   const OptionValues::Given* port = values.find("--port");
   const bool tls = values.find("--ssl-certfile") != nullptr;

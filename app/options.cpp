@@ -95,8 +95,9 @@ constexpr auto storage = std::to_array<Option>({
      .variable = "PARSEC_BLOCKSTORE_CONNECTIONS",
      .metavar = "NUMBER",
      .fallback = "32",
-     .help = "Most connections to each S3 or Swift store, of which one organization alone gets three "
-             "quarters; they are kept and used again."},
+     .help =
+         "Most connections to each S3 or Swift store, of which one organization alone gets three "
+         "quarters; they are kept and used again."},
     {.name = "--blockstore-max-traffic",
      .variable = "PARSEC_BLOCKSTORE_MAX_TRAFFIC",
      .metavar = "SIZE",

@@ -1,4 +1,4 @@
-// The bootstrap webhook (server.md §5): one POST, by libcurl. On a courier's thread.
+// The bootstrap webhook (app/server.md §5): one POST, by libcurl. On a courier's thread.
 //
 // Once, whatever comes of it: a server that breaks off may have heard. Redirections are not
 // followed: they would turn the POST into a GET without body, and send elsewhere what was meant

@@ -1,4 +1,4 @@
-// Where the encrypted blocks live: storage.md §4. One BlockStore is one shard's endpoint to it.
+// Where the encrypted blocks live: db/storage.md §4. One BlockStore is one shard's endpoint to it.
 //
 // Works like the Gateway: a shard takes a BlockJob from the pool, fills it and submits it; the
 // executed job comes back through next_completion(), in any order. Nothing blocks and no database

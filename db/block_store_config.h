@@ -1,4 +1,4 @@
-// What `--blockstore` says (storage.md §4): parsed and checked before anything starts.
+// What `--blockstore` says (db/storage.md §4): parsed and checked before anything starts.
 #pragma once
 
 #include <expected>

@@ -29,8 +29,8 @@
 
 namespace parsec::db {
 
-/// Largest object read: a block has at most 1 MiB (4-commands.md §4.7), a RAID5 chunk is smaller
-/// but for its length.
+/// Largest object read: a block has at most 1 MiB (protocol/4-commands.md §4.7), a RAID5 chunk is
+/// smaller but for its length.
 inline constexpr std::size_t largest_object = (std::size_t{1} << 20) + 64;
 
 /// RFC 3986 §2.1: everything but unreserved characters, byte by byte.

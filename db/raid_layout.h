@@ -1,4 +1,4 @@
-// Where the bytes of a block are in a RAID set (storage.md §4): the formulas, without any I/O.
+// Where the bytes of a block are in a RAID set (db/storage.md §4): the formulas, without any I/O.
 #pragma once
 
 #include <cstddef>

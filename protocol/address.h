@@ -1,4 +1,5 @@
-// parsec:// addresses (server.md §3): where a server is, and the links that name an organization.
+// parsec:// addresses (app/server.md §3): where a server is, and the links that name an
+// organization.
 //
 // Any thread; plain values.
 #pragma once

@@ -1,4 +1,4 @@
-// The body of the bootstrap webhook (server.md §5). Any thread; pure function.
+// The body of the bootstrap webhook (app/server.md §5). Any thread; pure function.
 #pragma once
 
 #include <string>

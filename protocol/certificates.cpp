@@ -14,7 +14,7 @@ namespace parsec::protocol {
 namespace {
 
 constexpr std::size_t signature_bytes = crypto_sign_BYTES;
-constexpr std::size_t max_content_bytes = 1'048'576;  // 3-types.md §3.3
+constexpr std::size_t max_content_bytes = 1'048'576;  // protocol/3-types.md §3.3
 constexpr std::int64_t ballpark_microseconds = std::int64_t{30} * 60 * 1'000'000;
 
 static_assert(sizeof(VerifyKey) == crypto_sign_PUBLICKEYBYTES);

@@ -1,4 +1,4 @@
-// Signed certificates (3-types.md §3.3): verify and load.
+// Signed certificates (protocol/3-types.md §3.3): verify and load.
 //
 // Wire form: Ed25519 signature (64 bytes) ‖ zlib(msgpack(map)). Any thread; no shared state.
 #pragma once
@@ -70,7 +70,7 @@ std::expected<Certificate, CertificateError> unverified_load(Bytes certificate);
 bool same_but_redacted(const UserCertificate& plain, const UserCertificate& redacted);
 bool same_but_redacted(const DeviceCertificate& plain, const DeviceCertificate& redacted);
 
-/// |timestamp − now| < 30 minutes (3-types.md §3.4).
+/// |timestamp − now| < 30 minutes (protocol/3-types.md §3.4).
 bool in_the_ballpark(DateTime timestamp, DateTime now);
 
 /// `signed_message` is signature ‖ message (libsodium's combined mode): the message, a view of it,

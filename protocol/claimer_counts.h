@@ -1,5 +1,5 @@
 // How many claimers of each invitation this server has, over all its shards, and what is to be told
-// of that (5-invite.md): READY when one comes, IDLE when the last one leaves.
+// of that (protocol/5-invite.md): READY when one comes, IDLE when the last one leaves.
 //
 // Announcements are writes that different shards submit on different ways, so of one invitation
 // only one is under way at a time: what comes meanwhile is told after it. Thus the last one that

@@ -1,5 +1,5 @@
-// Which invitations have a claimer connected, anywhere in the deployment (5-invite.md), and telling
-// the others of those that come and leave on this shard. Shard thread only.
+// Which invitations have a claimer connected, anywhere in the deployment (protocol/5-invite.md),
+// and telling the others of those that come and leave on this shard. Shard thread only.
 //
 // The status is kept in memory, from the events that all servers tell each other. So it is a hint
 // for people and decides nothing: what a server that crashed had told stays until the next event of

@@ -1,4 +1,5 @@
-// Who on this shard hears what: sessions by organization, user and realm (6-events.md §6.1).
+// Who on this shard hears what: sessions by organization, user and realm (protocol/6-events.md
+// §6.1).
 //
 // Shard thread only. The router finds the audience of an event; the session decides what the
 // event means for it (its own role, its own author, its queue).

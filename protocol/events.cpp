@@ -86,7 +86,7 @@ Event::Content read_cancellation(NotificationFields& fields) {
 constexpr char user_id[] = "user_id";
 constexpr char device_id[] = "device_id";
 
-// In the order of the table of 6-events.md §6.2.
+// In the order of the table of protocol/6-events.md §6.2.
 constexpr SignalSpec signals[] = {
     {"pinged",
      [](NotificationFields& fields) -> Event::Content {

@@ -1,4 +1,5 @@
-// Events: what happened in the deployment, as the notifications of 6-events.md §6.2 tell it.
+// Events: what happened in the deployment, as the notifications of protocol/6-events.md §6.2 tell
+// it.
 //
 // The listener's thread decodes each notification once and hands every shard a copy of its own;
 // there it is shared by the sessions that wait for it, counted without atomics.
@@ -90,7 +91,7 @@ struct Event {
   Content content;
 };
 
-/// Whether events_listen gives it (6-events.md §6.1); the others are between servers.
+/// Whether events_listen gives it (protocol/6-events.md §6.1); the others are between servers.
 bool is_told_to_clients(const Event::Content& content);
 
 /// Reads a notification's payload (base64 of msgpack). nullopt: well-formed, of a known name, and

@@ -1,5 +1,5 @@
 // The fields of a request: taken by name and type, every failure noted, so that all of them are
-// reported together (1-transport.md §1.4).
+// reported together (protocol/1-transport.md §1.4).
 //
 //   auto vlob_id = fields.required<field::Uuid>("vlob_id");
 //   auto version = fields.optional<field::Integer>("version", field::Range{.min = 1});

@@ -38,7 +38,7 @@ struct AnswerKind {
   std::string_view type;
   ConnectionKind kind;
 };
-// 2-handshake.md §2.2
+// protocol/2-handshake.md §2.2
 constexpr AnswerKind answer_kinds[] = {
     {2, "AUTHENTICATED", ConnectionKind::authenticated},
     {2, "INVITED", ConnectionKind::invited},
@@ -119,7 +119,7 @@ VerifyKey key_of(const HandshakeAuthenticated& found) {
   return {};
 }
 
-/// 2-handshake.md §2.2, AUTHENTICATED, in its order; nullopt: accepted.
+/// protocol/2-handshake.md §2.2, AUTHENTICATED, in its order; nullopt: accepted.
 std::optional<Refusal> check(const HandshakeAuthenticated& found, const VerifyKey& key,
                              const Proof& proof, const Challenge& challenge) {
   const auto content = verify_signed(proof.signed_challenge, key);

@@ -1,4 +1,4 @@
-// The application handshake (2-handshake.md): the challenge, and the check of the answer.
+// The application handshake (protocol/2-handshake.md): the challenge, and the check of the answer.
 #pragma once
 
 #include "db/types.h"

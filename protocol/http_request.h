@@ -50,7 +50,7 @@ enum class Upgrade : std::uint8_t {
   invalid,        // wants a WebSocket, but is no valid opening: 400
   wrong_version,  // … because its version is not 13: 426
 };
-/// 1-transport.md §1.1.
+/// protocol/1-transport.md §1.1.
 Upgrade upgrade_of(const Request& request);
 
 }  // namespace parsec::http

@@ -1,5 +1,5 @@
-// Human handles (3-types.md §3.1): the mailbox text `label <email>`, parsed by the rules of
-// RFC 5322 §3.4, must give back exactly that label and that email.
+// Human handles (protocol/3-types.md §3.1): the mailbox text `label <email>`, parsed by the rules
+// of RFC 5322 §3.4, must give back exactly that label and that email.
 //
 // So only the forms that a parser leaves as they are: no quotes or comments around the label, no
 // white space that folding would change. Any thread; pure functions.

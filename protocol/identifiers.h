@@ -1,4 +1,4 @@
-// Identifiers, profiles and roles (3-types.md §3.1, §3.2).
+// Identifiers, profiles and roles (protocol/3-types.md §3.1, §3.2).
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The invitation mail (server.md §4): from what is known about an invitation to the message as SMTP
-// takes it, text and HTML side by side.
+// The invitation mail (app/server.md §4): from what is known about an invitation to the message as
+// SMTP takes it, text and HTML side by side.
 //
 // Without I/O. Every value is anybody's: it is escaped for each place where it stands (headers in
 // mime.h, HTML here), and a recipient that is not exactly one address is refused. Any thread.

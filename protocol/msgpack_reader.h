@@ -1,7 +1,7 @@
 // Reads msgpack in place: values are views into the message, nothing is copied.
 //
 // parse() checks a whole document once (well-formed, UTF-8, size limits and ext types of
-// 1-transport.md §1.3, depth); afterwards a Value can be walked without any further check.
+// protocol/1-transport.md §1.3, depth); afterwards a Value can be walked without any further check.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace parsec::msgpack {
 
-/// Limits while decoding, 1-transport.md §1.3; depth is our own bound (128 at most).
+/// Limits while decoding, protocol/1-transport.md §1.3; depth is our own bound (128 at most).
 struct Limits {
   std::uint32_t str_bytes = 1'048'576;
   std::uint32_t bin_bytes = 1'048'576;

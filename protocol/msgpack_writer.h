@@ -1,5 +1,5 @@
 // Writes msgpack (https://github.com/msgpack/msgpack/blob/master/spec.md) with the ext types of
-// the Parsec protocol (1-transport.md §1.3) straight into an output buffer.
+// the Parsec protocol (protocol/1-transport.md §1.3) straight into an output buffer.
 //
 // The caller keeps the promise of map() and array(): as many items follow as were announced.
 // Integers take their shortest form. What every reply is made of is inline.
@@ -61,7 +61,7 @@ class Writer {
   engine::OutputBuffer& out_;
 };
 
-/// The double that stands for a point in time on the wire, and back (1-transport.md §1.3).
+/// The double that stands for a point in time on the wire, and back (protocol/1-transport.md §1.3).
 double encode_datetime(DateTime value);
 std::optional<DateTime> decode_datetime(double seconds);
 

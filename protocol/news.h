@@ -1,5 +1,5 @@
 // What a command waits for beside the events of a subscription: events about one subject, such as
-// the claim of an invitation (7-apiv1.md §7.3).
+// the claim of an invitation (protocol/7-apiv1.md §7.3).
 //
 // Only the first one since the last that was taken is kept: a command waits for what decides, or
 // looks at the database again, so a second one would tell it nothing more. And nobody can make a

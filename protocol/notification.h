@@ -1,5 +1,5 @@
-// What servers of one database tell each other (6-events.md §6.2): builds the msgpack map that a
-// stored function sends with NOTIFY.
+// What servers of one database tell each other (protocol/6-events.md §6.2): builds the msgpack map
+// that a stored function sends with NOTIFY.
 //
 // Numbers that only the transaction knows (checkpoint, index) come last: the map is given to SQL
 // without its last value, which the function appends (parsec_ext.notify in db/sql). So the

@@ -1,6 +1,6 @@
-// What commands tell the world outside: invitation mails (server.md §4) and the bootstrap webhook
-// (server.md §5). One interface between the protocol, which knows no SMTP and no HTTP client, and
-// whoever delivers.
+// What commands tell the world outside: invitation mails (app/server.md §4) and the bootstrap
+// webhook (app/server.md §5). One interface between the protocol, which knows no SMTP and no HTTP
+// client, and whoever delivers.
 //
 // Called on every shard's thread. Handing over takes no I/O and never waits: what cannot be taken
 // (a full queue) or delivered is logged by the outbox and changes no reply. All that is needed

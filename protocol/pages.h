@@ -1,5 +1,5 @@
-// What the port says to browsers and mail programs (server.md §2): the front page and its assets,
-// redirections to parsec:// links, and "not found".
+// What the port says to browsers and mail programs (app/server.md §2): the front page and its
+// assets, redirections to parsec:// links, and "not found".
 //
 // A function of the request and the configuration. Constant once made: shared by all shards.
 #pragma once

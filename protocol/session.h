@@ -37,7 +37,7 @@ namespace parsec::protocol {
 class Service;
 struct CommandSpec;
 
-/// What kind of commands a connection is offered (2-handshake.md §2.2).
+/// What kind of commands a connection is offered (protocol/2-handshake.md §2.2).
 enum class ConnectionKind : std::uint8_t {
   authenticated,     // API v2
   authenticated_v1,  // API v1

@@ -1,4 +1,4 @@
-// The HTTP part of a connection: pages, and the way to a WebSocket (1-transport.md §1.1).
+// The HTTP part of a connection: pages, and the way to a WebSocket (protocol/1-transport.md §1.1).
 #include <algorithm>
 #include <utility>
 

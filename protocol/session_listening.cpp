@@ -16,7 +16,7 @@ void Session::listen(Topic topic) {
 }
 
 /// The command is cancelled amid its wait. The next one may wait for the same, as an *_invite
-/// behind an *_invite does, and misses nothing in between (1-transport.md §1.2).
+/// behind an *_invite does, and misses nothing in between (protocol/1-transport.md §1.2).
 void Session::rest_listening() {
   if (listening_ && awaiting_ == Awaiting::news) service_.transport().clear_deadline(connection_);
 }

@@ -155,7 +155,7 @@ void Session::on_event_while_loading(const EventPointer& event) {
 
 namespace {
 
-/// 6-events.md §6.1: of these the author device hears nothing.
+/// protocol/6-events.md §6.1: of these the author device hears nothing.
 bool is_own(const Event::Content& content, std::string_view device_id) {
   if (const auto* pinged = std::get_if<Pinged>(&content)) return pinged->author == device_id;
   if (const auto* vlobs = std::get_if<RealmVlobsUpdated>(&content)) {

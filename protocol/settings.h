@@ -18,13 +18,13 @@ struct Settings {
   bool spontaneous_organization_bootstrap = false;
   /// Where clients find the deployment, for links; without it, nothing to redirect to.
   std::optional<BackendAddress> backend_address;
-  /// HTTP header `server`: with the version only under --debug (server.md §2).
+  /// HTTP header `server`: with the version only under --debug (app/server.md §2).
   std::string server_name = "parsec";
 
-  /// A request head must be complete within this time and size (1-transport.md §1.1).
+  /// A request head must be complete within this time and size (protocol/1-transport.md §1.1).
   std::chrono::milliseconds head_timeout{10'000};
   std::size_t max_head_bytes = 16 * 1024;
-  /// From the challenge to the result (2-handshake.md).
+  /// From the challenge to the result (protocol/2-handshake.md).
   std::chrono::milliseconds handshake_timeout{30'000};
   /// A client's answer to the challenge: strangers get no more memory than that, until
   /// handshake_timeout. Real ones have a few hundred bytes, or a long administration token.
@@ -50,7 +50,7 @@ struct Settings {
   /// Requests that wait behind the one under way; beyond, reading pauses until they are served.
   std::size_t max_waiting_bytes = 256 * 1024;
   std::size_t max_waiting_requests = 128;
-  /// How long API v1 waits for the other side of an invitation (7-apiv1.md §7.3).
+  /// How long API v1 waits for the other side of an invitation (protocol/7-apiv1.md §7.3).
   std::chrono::milliseconds claim_timeout{300'000};
   /// While more reply bytes than this wait for a client, its next request waits too. Must equal
   /// engine::Limits::output_high_water.
@@ -74,11 +74,11 @@ struct Settings {
   int rows_of_a_slice = 4096;
   std::size_t bytes_of_a_slice = 1024 * 1024;
   /// Events that wait for events_listen; beyond, the connection is closed so that none is lost
-  /// silently (6-events.md §6.1).
+  /// silently (protocol/6-events.md §6.1).
   std::size_t max_waiting_events = 1024;
 };
 
-/// Versions that the challenge announces, newest first (2-handshake.md).
+/// Versions that the challenge announces, newest first (protocol/2-handshake.md).
 struct ApiVersion {
   std::int64_t version;
   std::int64_t revision;

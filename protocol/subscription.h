@@ -1,5 +1,5 @@
 // What a session has subscribed to: its realms and the events that wait for events_listen
-// (6-events.md §6.1).
+// (protocol/6-events.md §6.1).
 //
 // Between the request and its `ok` the subscription is loading: the router shows it every event of
 // the organization, and they are kept until both the list of realms and the fence are there. What

@@ -145,6 +145,27 @@ def check_readmes():
             problem(folder, 1, "no README.md")
 
 
+# Documents that are named and not links: `tests/README.md`, `protocol/4-commands.md §4.4`.
+DOCUMENT = re.compile(r"(?<![\w/.:-])(?:\.{1,2}/)*(?:[\w-]+/)*[\w-]+\.md\b")
+LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def check_documents():
+    """What names a document or links to a file names one that exists: from the root, or from where it stands."""
+    for name in tracked("*"):
+        if name.startswith(("tests/fuzz/corpus", "tests/data/")) or name == "tests/tidy_test.py":
+            continue
+        here = (ROOT / name).parent
+        for number, line in lines(name):
+            for target in DOCUMENT.findall(line):
+                if not (ROOT / target).is_file() and not (here / target).is_file():
+                    problem(name, number, f"{target} does not exist")
+            if name.endswith(".md"):
+                for target in LINK.findall(line):
+                    if not (here / target).exists():
+                        problem(name, number, f"the link to {target} leads nowhere")
+
+
 def check_tests():
     """engine/waker.cpp is tested by tests/engine/waker_test.cpp, protocol/commands/ by whole servers."""
     for name in tracked("app/*.cpp", "bench/*.cpp", "db/*.cpp", "engine/*.cpp", "protocol/*.cpp"):
@@ -207,7 +228,7 @@ def check_format():
         problem(found[1], found[2], "not formatted by clang-format")
 
 
-for check in (check_includes, check_headers, check_readmes, check_tests, check_words,
+for check in (check_includes, check_headers, check_readmes, check_documents, check_tests, check_words,
               check_functions, check_format):
     check()
 print("\n".join(problems) or "tidy")

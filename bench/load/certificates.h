@@ -1,4 +1,4 @@
-// Certificates as clients make them (3-types.md §3.3): signature ‖ zlib(msgpack(map)).
+// Certificates as clients make them (protocol/3-types.md §3.3): signature ‖ zlib(msgpack(map)).
 //
 // Any thread; pure functions.
 #pragma once

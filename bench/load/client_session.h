@@ -1,5 +1,5 @@
 // The client's side of a connection, without I/O: WebSocket opening, handshake, messages
-// (1-transport.md, 2-handshake.md). Small, since a generator has many thousands.
+// (protocol/1-transport.md, protocol/2-handshake.md). Small, since a generator has many thousands.
 //
 //   session.open(out);                              // the first bytes
 //   while (auto happened = session.next(input, out)) { … }   // of what arrived

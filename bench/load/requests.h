@@ -1,4 +1,5 @@
-// The requests of the protocol that the suite sends (4-commands.md), as msgpack. Any thread.
+// The requests of the protocol that the suite sends (protocol/4-commands.md), as msgpack. Any
+// thread.
 #pragma once
 
 #include <cstdint>

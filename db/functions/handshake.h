@@ -44,7 +44,7 @@ struct HandshakeAnonymous {
 /// create: an unknown organization comes into being (spontaneous bootstrap). status: not_found.
 void handshake_anonymous(Request& call, std::string_view organization_id, bool create);
 
-/// In the order of 2-handshake.md §2.2.
+/// In the order of protocol/2-handshake.md §2.2.
 struct HandshakeInvited {
   Rows rows;
 

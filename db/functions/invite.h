@@ -1,4 +1,5 @@
-// Typed calls of db/sql/functions/invite.sql: invitations and the claim conduit (5-invite.md).
+// Typed calls of db/sql/functions/invite.sql: invitations and the claim conduit
+// (protocol/5-invite.md).
 #pragma once
 
 #include <optional>

@@ -12,7 +12,7 @@ constexpr std::string_view spaces[] = {
     "\u2009", "\u200A", "\u2028", "\u2029", "\u202F", "\u205F", "\u3000",
 };
 
-/// Of what is searched: a label, an email and a user ID (storage.md §1).
+/// Of what is searched: a label, an email and a user ID (db/storage.md §1).
 constexpr std::size_t searched_characters = 254 + 254 + 32;
 /// A longer pattern matches nothing, so that much of it does as well. A character takes 6 octets of
 /// it at most (%, \ and UTF-8); its other case may take two characters.

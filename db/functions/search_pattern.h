@@ -1,4 +1,4 @@
-// What a client searches is plain text, never a pattern (4-commands.md §4.4 human_find).
+// What a client searches is plain text, never a pattern (protocol/4-commands.md §4.4 human_find).
 #pragma once
 
 #include <optional>

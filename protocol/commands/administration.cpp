@@ -1,4 +1,4 @@
-// Administration of organizations (7-apiv1.md §7.1).
+// Administration of organizations (protocol/7-apiv1.md §7.1).
 #include <sodium.h>
 
 #include <array>

@@ -1,4 +1,5 @@
-// Users and devices by invitation (7-apiv1.md §7.3): the two families are one, but for names.
+// Users and devices by invitation (protocol/7-apiv1.md §7.3): the two families are one, but for
+// names.
 //
 // Inviter and claimer wait for each other's events. Each listens before it does what the other one
 // waits for, and forgets what had happened before: so it hears its peer, and nobody else's past.

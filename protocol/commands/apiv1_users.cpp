@@ -1,4 +1,5 @@
-// What API v1 does in another form (7-apiv1.md §7.3): user_find, user_create, device_create.
+// What API v1 does in another form (protocol/7-apiv1.md §7.3): user_find, user_create,
+// device_create.
 #include <string>
 
 #include "db/functions/device.h"

@@ -1,5 +1,5 @@
-// Blocks (4-commands.md §4.7). Data travels to and from the block store between two requests to
-// the database, while nothing of the database is held.
+// Blocks (protocol/4-commands.md §4.7). Data travels to and from the block store between two
+// requests to the database, while nothing of the database is held.
 #include "db/functions/block.h"
 #include "protocol/commands/commands.h"
 #include "protocol/commands/refusals.h"

@@ -1,4 +1,4 @@
-// organization_bootstrap (7-apiv1.md §7.2).
+// organization_bootstrap (protocol/7-apiv1.md §7.2).
 #include <algorithm>
 #include <optional>
 #include <string>

@@ -1,5 +1,5 @@
-// Lists of certificates in a reply: a user's devices, and the trustchain (4-commands.md §4.4
-// user_get, 7-apiv1.md §7.3 *_get_invitation_creator).
+// Lists of certificates in a reply: a user's devices, and the trustchain (protocol/4-commands.md
+// §4.4 user_get, protocol/7-apiv1.md §7.3 *_get_invitation_creator).
 #pragma once
 
 #include <cstddef>

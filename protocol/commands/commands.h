@@ -1,5 +1,5 @@
-// The commands, one file per family of 4-commands.md and 7-apiv1.md, and which kind of connection
-// is offered which.
+// The commands, one file per family of protocol/4-commands.md and protocol/7-apiv1.md, and which
+// kind of connection is offered which.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ using CommandFunction = Command (*)(Session& session, Fields fields);
 struct CommandSpec {
   std::string_view name;
   CommandFunction run;
-  bool long_poll = false;  // the next request cancels it (1-transport.md §1.2)
+  bool long_poll = false;  // the next request cancels it (protocol/1-transport.md §1.2)
 };
 
 /// Null: not offered to that kind of connection (or unknown).

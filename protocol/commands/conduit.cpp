@@ -1,5 +1,5 @@
-// The claim conduit (5-invite.md §5.3): a rendezvous of greeter and claimer over an invitation's
-// row.
+// The claim conduit (protocol/5-invite.md §5.3): a rendezvous of greeter and claimer over an
+// invitation's row.
 //
 // Each of the twelve commands is one exchange of payloads with the peer, or two in a row. An
 // exchange stores its own payload (Talk), then looks again (Listen) whenever something happened to

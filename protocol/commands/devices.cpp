@@ -1,4 +1,4 @@
-// Devices (4-commands.md §4.4): device_create.
+// Devices (protocol/4-commands.md §4.4): device_create.
 #include <string>
 
 #include "db/functions/device.h"

@@ -1,4 +1,4 @@
-// events_subscribe, events_listen (6-events.md §6.1).
+// events_subscribe, events_listen (protocol/6-events.md §6.1).
 #include "db/functions/handshake.h"
 #include "protocol/commands/commands.h"
 

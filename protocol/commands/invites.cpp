@@ -1,4 +1,4 @@
-// Invitations (5-invite.md §5.1, §5.2). The conduit over one: conduit.cpp.
+// Invitations (protocol/5-invite.md §5.1, §5.2). The conduit over one: conduit.cpp.
 #include <optional>
 #include <string>
 #include <string_view>

@@ -1,4 +1,4 @@
-// Re-encryption of a realm (4-commands.md §4.5, §4.6).
+// Re-encryption of a realm (protocol/4-commands.md §4.5, §4.6).
 #include "db/functions/maintenance.h"
 
 #include <deque>

@@ -1,4 +1,4 @@
-// message_get (4-commands.md §4.3).
+// message_get (protocol/4-commands.md §4.3).
 #include "db/functions/message.h"
 #include "protocol/commands/commands.h"
 #include "protocol/long_reply.h"

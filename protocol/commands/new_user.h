@@ -1,5 +1,5 @@
-// What the commands that create users and devices share (4-commands.md §4.4, 7-apiv1.md §7.2,
-// §7.3): checks of certificates, rows for the database, events.
+// What the commands that create users and devices share (protocol/4-commands.md §4.4,
+// protocol/7-apiv1.md §7.2, §7.3): checks of certificates, rows for the database, events.
 #pragma once
 
 #include <expected>
@@ -35,7 +35,7 @@ db::functions::NewUser new_user(const UserCertificate& user, const DeviceCertifi
                                 const UserCertificates& certificates);
 
 /// Notification user.created. If it is too large for one, the two certificates are empty, as no
-/// real certificate is: whoever waits for them reads them back (6-events.md §6.2).
+/// real certificate is: whoever waits for them reads them back (protocol/6-events.md §6.2).
 std::vector<std::byte> user_created(std::string_view organization_id,
                                     const db::functions::NewUser& user);
 

@@ -1,4 +1,4 @@
-// ping (4-commands.md §4.1).
+// ping (protocol/4-commands.md §4.1).
 #include <string>
 
 #include "db/functions/device.h"

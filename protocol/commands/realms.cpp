@@ -1,4 +1,4 @@
-// Realms and roles (4-commands.md §4.5). Re-encryption: maintenance.cpp.
+// Realms and roles (protocol/4-commands.md §4.5). Re-encryption: maintenance.cpp.
 #include "db/functions/realm.h"
 #include "protocol/commands/commands.h"
 #include "protocol/commands/refusals.h"

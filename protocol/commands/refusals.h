@@ -28,8 +28,8 @@ inline Subject about_vlob(const Uuid& vlob_id) {
   return {.realm_id = {}, .vlob_id = vlob_id, .user_id = {}};
 }
 
-/// Replies with a status other than `ok` of a stored function: the one of 4-commands.md for it, and
-/// its literal reason where there is one.
+/// Replies with a status other than `ok` of a stored function: the one of protocol/4-commands.md
+/// for it, and its literal reason where there is one.
 void reply_refusal(Session& session, std::string_view status, const Subject& subject);
 
 /// The notification message.received but for its index, which the function appends.

@@ -59,7 +59,7 @@ constexpr auto authenticated_commands = [] {
   return all;
 }();
 
-// Where API v1 has a form of its own, or a command that API v2 dropped (7-apiv1.md §7.3).
+// Where API v1 has a form of its own, or a command that API v2 dropped (protocol/7-apiv1.md §7.3).
 constexpr std::array v1_forms = std::to_array<CommandSpec>({
     {"user_create", user_create_v1},
     {"device_create", device_create_v1},

@@ -1,4 +1,5 @@
-// The steps of user_create, which its two forms share (4-commands.md §4.4, 7-apiv1.md §7.3).
+// The steps of user_create, which its two forms share (protocol/4-commands.md §4.4,
+// protocol/7-apiv1.md §7.3).
 #pragma once
 
 #include <optional>

@@ -1,4 +1,4 @@
-// Users (4-commands.md §4.4): user_get, human_find, user_create, user_revoke.
+// Users (protocol/4-commands.md §4.4): user_get, human_find, user_create, user_revoke.
 #include <string>
 
 #include "db/functions/organization.h"

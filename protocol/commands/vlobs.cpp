@@ -1,4 +1,4 @@
-// Vlobs (4-commands.md §4.6). Re-encryption: maintenance.cpp.
+// Vlobs (protocol/4-commands.md §4.6). Re-encryption: maintenance.cpp.
 #include "db/functions/vlob.h"
 #include "protocol/commands/commands.h"
 #include "protocol/commands/refusals.h"

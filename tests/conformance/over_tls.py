@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The conformance suite's own run.py, with every connection to a server made over TLS.
+"""run.py, with every connection to a server made over TLS.
 
-    over_tls.py SUITE/run.py PLAIN_PORT [option of run.py…]
+    over_tls.py run.py PLAIN_PORT [option of run.py…]
 
 The suite connects in one place, wire.open_tcp; here it gets a TLS context unless the case brings one. So does the
 stock WebSocket client that one case uses.

@@ -1,4 +1,4 @@
-// db/block_store_config.h: what --blockstore accepts and how it refuses (storage.md §4).
+// db/block_store_config.h: what --blockstore accepts and how it refuses (db/storage.md §4).
 #include "db/block_store_config.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// db/sql/functions/apiv1_invitation.sql and its typed calls: 7-apiv1.md §7.3.
+// db/sql/functions/apiv1_invitation.sql and its typed calls: protocol/7-apiv1.md §7.3.
 #include <gtest/gtest.h>
 
 #include <algorithm>

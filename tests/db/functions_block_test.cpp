@@ -1,4 +1,4 @@
-// db/sql/functions/block.sql and its typed calls: 4-commands.md §4.7.
+// db/sql/functions/block.sql and its typed calls: protocol/4-commands.md §4.7.
 #include <gtest/gtest.h>
 
 #include "db/functions/block.h"

@@ -1,4 +1,5 @@
-// db/sql/functions/handshake.sql and its typed calls: 2-handshake.md §2.2, 6-events.md §6.1.
+// db/sql/functions/handshake.sql and its typed calls: protocol/2-handshake.md §2.2,
+// protocol/6-events.md §6.1.
 #include <gtest/gtest.h>
 
 #include <map>

@@ -1,4 +1,4 @@
-// db/sql/functions/invite.sql and its typed calls: 5-invite.md.
+// db/sql/functions/invite.sql and its typed calls: protocol/5-invite.md.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// db/sql/functions/maintenance.sql and its typed calls: re-encryption, 4-commands.md §4.5, §4.6.
+// db/sql/functions/maintenance.sql and its typed calls: re-encryption, protocol/4-commands.md §4.5,
+// §4.6.
 #include <gtest/gtest.h>
 
 #include <map>

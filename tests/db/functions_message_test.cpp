@@ -1,4 +1,4 @@
-// db/sql/functions/message.sql and its typed call: 4-commands.md §4.3.
+// db/sql/functions/message.sql and its typed call: protocol/4-commands.md §4.3.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// db/sql/functions/organization.sql and its typed calls: 7-apiv1.md §7.1, §7.2.
+// db/sql/functions/organization.sql and its typed calls: protocol/7-apiv1.md §7.1, §7.2.
 #include <gtest/gtest.h>
 
 #include <string>

@@ -1,4 +1,4 @@
-// db/sql/functions/realm.sql and its typed calls: 4-commands.md §4.5.
+// db/sql/functions/realm.sql and its typed calls: protocol/4-commands.md §4.5.
 #include <gtest/gtest.h>
 
 #include <array>

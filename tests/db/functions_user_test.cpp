@@ -1,4 +1,5 @@
-// db/sql/functions/user.sql and its typed calls: 4-commands.md §4.4, 7-apiv1.md §7.3.
+// db/sql/functions/user.sql and its typed calls: protocol/4-commands.md §4.4, protocol/7-apiv1.md
+// §7.3.
 #include <gtest/gtest.h>
 
 #include <functional>

@@ -1,4 +1,4 @@
-// db/sql/functions/vlob.sql and its typed calls: 4-commands.md §4.6.
+// db/sql/functions/vlob.sql and its typed calls: protocol/4-commands.md §4.6.
 #include <gtest/gtest.h>
 
 #include <algorithm>

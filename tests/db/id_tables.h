@@ -1,4 +1,4 @@
-// The tables of the contract that a sequence numbers (storage.md §1).
+// The tables of the contract that a sequence numbers (db/storage.md §1).
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
-// db/raid_layout.h: the formulas of storage.md §4, by hand and by an implementation of their own.
+// db/raid_layout.h: the formulas of db/storage.md §4, by hand and by an implementation of their
+// own.
 #include "db/raid_layout.h"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,7 @@
 // Nothing acknowledged is lost and nothing is done twice, whatever happens to PostgreSQL, to the
 // way to it, or to the server; no client hangs, none is left behind with events missing, and the
-// server serves again by itself (storage.md §2, 1-transport.md §1.4, 6-events.md §6.2).
+// server serves again by itself (db/storage.md §2, protocol/1-transport.md §1.4,
+// protocol/6-events.md §6.2).
 #include <gmock/gmock.h>
 
 #include "tests/faults/database_proxy.h"

@@ -1,5 +1,5 @@
 // What is too much is refused, and the others do not notice (options of `backend run`,
-// 1-transport.md).
+// protocol/1-transport.md).
 #include <gmock/gmock.h>
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-// One command is one statement, in one transaction (storage.md §2), and under load many commands
+// One command is one statement, in one transaction (db/storage.md §2), and under load many commands
 // share a commit. Counted by the server and, independently, by PostgreSQL.
 #include <gmock/gmock.h>
 

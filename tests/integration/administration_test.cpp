@@ -1,4 +1,4 @@
-// 7-apiv1.md §7.1: organizations created, looked at, updated, expired.
+// protocol/7-apiv1.md §7.1: organizations created, looked at, updated, expired.
 #include <algorithm>
 #include <regex>
 

@@ -1,5 +1,5 @@
-// 7-apiv1.md §7.3: user_find, user_create and device_create as API v1 has them; the commands that
-// both versions share.
+// protocol/7-apiv1.md §7.3: user_find, user_create and device_create as API v1 has them; the
+// commands that both versions share.
 #include "tests/integration/integration_test.h"
 
 namespace parsec::testing {

@@ -1,4 +1,4 @@
-// 6-events.md §6.1: to whom each event is delivered.
+// protocol/6-events.md §6.1: to whom each event is delivered.
 #include <map>
 #include <optional>
 #include <tuple>

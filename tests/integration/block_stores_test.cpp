@@ -1,5 +1,5 @@
-// storage.md §4 on the running program: stores outside of it, that come and go while it serves, and
-// what it says of a store that cannot be used.
+// db/storage.md §4 on the running program: stores outside of it, that come and go while it serves,
+// and what it says of a store that cannot be used.
 #include <algorithm>
 #include <atomic>
 #include <iostream>

@@ -1,4 +1,4 @@
-// 4-commands.md §4.7: block_create, block_read.
+// protocol/4-commands.md §4.7: block_create, block_read.
 #include "tests/integration/integration_test.h"
 
 namespace parsec::testing {

@@ -1,4 +1,4 @@
-// 7-apiv1.md §7.2: organization_bootstrap and its numbered checks.
+// protocol/7-apiv1.md §7.2: organization_bootstrap and its numbered checks.
 #include "tests/integration/integration_test.h"
 
 namespace parsec::testing {

@@ -1,4 +1,5 @@
-// 4-commands.md, "Concurrency": writers of vlobs and blocks at once, on both servers in turn.
+// protocol/4-commands.md, "Concurrency": writers of vlobs and blocks at once, on both servers in
+// turn.
 #include "tests/integration/concurrency.h"
 
 #include <map>

@@ -1,4 +1,5 @@
-// 4-commands.md, "Concurrency": organizations, users and devices made, changed and revoked at once.
+// protocol/4-commands.md, "Concurrency": organizations, users and devices made, changed and revoked
+// at once.
 #include "tests/integration/concurrency.h"
 
 namespace parsec::testing {

@@ -1,4 +1,4 @@
-// 4-commands.md, "Concurrency": roles, messages and maintenance of realms at once.
+// protocol/4-commands.md, "Concurrency": roles, messages and maintenance of realms at once.
 #include <algorithm>
 #include <map>
 #include <set>

@@ -1,4 +1,4 @@
-// 5-invite.md §5.3: the claim conduit, greeter and claimer on two servers.
+// protocol/5-invite.md §5.3: the claim conduit, greeter and claimer on two servers.
 #include "tests/integration/integration_test.h"
 #include "tests/support/haproxy.h"
 

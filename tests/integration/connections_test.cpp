@@ -1,5 +1,5 @@
-// What each kind of connection offers (1-transport.md §1.4, 4-commands.md, 7-apiv1.md), and what
-// ends connections during their life (2-handshake.md §2.3).
+// What each kind of connection offers (protocol/1-transport.md §1.4, protocol/4-commands.md,
+// protocol/7-apiv1.md), and what ends connections during their life (protocol/2-handshake.md §2.3).
 #include <string_view>
 #include <vector>
 

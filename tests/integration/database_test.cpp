@@ -1,4 +1,4 @@
-// storage.md §1, "Which value goes where": the rows that commands write.
+// db/storage.md §1, "Which value goes where": the rows that commands write.
 #include "tests/integration/integration_test.h"
 
 namespace parsec::testing {

@@ -1,9 +1,8 @@
-// 4-commands.md §4.4 device_create; 3-types.md §3.1 identifiers, with the vectors of the contract
-// where they are checked out beside the project.
+// protocol/4-commands.md §4.4 device_create; protocol/3-types.md §3.1 identifiers, with the vectors
+// of the contract where they are checked out beside the project.
 #include <simdjson.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "tests/integration/integration_test.h"
 #include "tests/support/source_tree.h"
@@ -103,15 +102,11 @@ class Identifiers : public Devices {
     bool valid;
   };
 
-  static std::filesystem::path vectors(const char* name) {
-    return std::filesystem::path{source_path("../shared/protocol/vectors")} / name;
-  }
-
   static std::vector<Vector> identifiers(std::string_view type) {
     std::vector<Vector> all;
     simdjson::ondemand::parser parser;
     const simdjson::padded_string text =
-        simdjson::padded_string::load(vectors("identifiers.jsonl").string());
+        simdjson::padded_string::load(source_path("tests/protocol/vectors/identifiers.jsonl"));
     simdjson::ondemand::document_stream lines;
     if (parser.iterate_many(text).get(lines) != simdjson::SUCCESS) return all;
     for (auto line : lines) {
@@ -120,12 +115,6 @@ class Identifiers : public Devices {
       if (one.type == type) all.push_back(std::move(one));
     }
     return all;
-  }
-
-  void SetUp() override {
-    if (!std::filesystem::exists(vectors("identifiers.jsonl"))) {
-      GTEST_SKIP() << "the contract is not checked out beside the project";
-    }
   }
 };
 

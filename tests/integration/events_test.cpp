@@ -1,4 +1,4 @@
-// 6-events.md §6.1: what a connection hears, in which order, and that nothing is missed.
+// protocol/6-events.md §6.1: what a connection hears, in which order, and that nothing is missed.
 // (audience_test.cpp: each event's audience.)
 #include <map>
 

@@ -1,8 +1,6 @@
-// A database that an older deployment made (storage.md §1): opened, read and gone on with, as each
-// of its devices. The dump lies beside the project, where the contract is checked out.
+// A database that an older deployment made (db/storage.md §1): opened, read and gone on with, as
+// each of its devices. The dump lies beside the project, where the contract is checked out.
 #include <simdjson.h>
-
-#include <filesystem>
 
 #include "protocol/base64.h"
 #include "tests/integration/integration_test.h"
@@ -15,28 +13,19 @@ namespace dom = simdjson::dom;
 
 class ExistingDeployment : public IntegrationTest {
  protected:
-  static std::filesystem::path file(const char* name) {
-    return std::filesystem::path{source_path("../shared/storage")} / name;
-  }
-
-  void SetUp() override {
-    if (!std::filesystem::exists(file("existing_deployment.sql"))) {
-      GTEST_SKIP() << "the contract is not checked out beside the project";
-    }
-  }
+  static std::string file(const char* name) { return source_path("tests/data/") + name; }
 
   static void SetUpTestSuite() {
-    if (!std::filesystem::exists(file("existing_deployment.sql"))) return;
     const std::string url = Deployment::get().create_database("existing");
     ChildProcess load{{"/usr/bin/env", "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1",
-                       "--file=" + file("existing_deployment.sql").string(), url},
+                       "--file=" + file("existing_deployment.sql"), url},
                       {}};
     if (load.wait_exit() != 0) throw ClientError("cannot load the dump: " + load.output());
     const ProgramResult migrated = run_parsec({"backend", "migrate", "--db", url});
     if (migrated.exit != 0) throw ClientError("cannot migrate: " + migrated.output);
     server_ = Deployment::get().start_server({.database = url});
     parser_ = std::make_unique<dom::parser>();
-    facts_ = parser_->load(file("existing_deployment.json").string());
+    facts_ = parser_->load(file("existing_deployment.json"));
   }
   static void TearDownTestSuite() {
     if (server_) {

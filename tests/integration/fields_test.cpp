@@ -1,5 +1,5 @@
-// 1-transport.md §1.4: unknown commands, the types of fields and their messages, the order of
-// profile check and validation.
+// protocol/1-transport.md §1.4: unknown commands, the types of fields and their messages, the order
+// of profile check and validation.
 #include <limits>
 
 #include "tests/integration/integration_test.h"

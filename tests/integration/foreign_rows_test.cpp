@@ -1,4 +1,4 @@
-// storage.md §1: rows that another server of the deployment wrote are served, and gone on with.
+// db/storage.md §1: rows that another server of the deployment wrote are served, and gone on with.
 #include <array>
 
 #include "tests/integration/integration_test.h"

@@ -1,4 +1,5 @@
-// 2-handshake.md §2.1, §2.2: the challenge, answers of all kinds and their refusals in order.
+// protocol/2-handshake.md §2.1, §2.2: the challenge, answers of all kinds and their refusals in
+// order.
 #include <algorithm>
 #include <thread>
 

@@ -1,4 +1,4 @@
-// server.md §2 and 1-transport.md §1.1: what plain HTTP clients meet on the port.
+// app/server.md §2 and protocol/1-transport.md §1.1: what plain HTTP clients meet on the port.
 #include <algorithm>
 #include <map>
 #include <regex>

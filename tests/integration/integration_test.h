@@ -1,6 +1,6 @@
 // The fixture and the vocabulary of the integration tests.
 //
-//   TEST_F(Vlobs, UnknownVlob) {                       // 4-commands.md §4.6 (a)
+//   TEST_F(Vlobs, UnknownVlob) {                       // protocol/4-commands.md §4.6 (a)
 //     Session alice = this->alice();
 //     EXPECT_THAT(alice.call("vlob_read", …), Refused("not_found", "Vlob `…` doesn't exist"));
 //   }
@@ -130,7 +130,7 @@ class IntegrationTest : public ::testing::Test {
   /// That device's answer to any challenge.
   static AnswerMaker answer_of(const Device& device, int version = 2, const Map& changes = {});
 
-  /// An invitation as another server of the deployment stores it (storage.md §1): its token.
+  /// An invitation as another server of the deployment stores it (db/storage.md §1): its token.
   static Uuid store_invitation(const Session& greeter, const char* type,
                                const Document& claimer_email = nullptr);
 

@@ -1,4 +1,4 @@
-// 5-invite.md §5.1, §5.2: invitations, and who is told of their claimers.
+// protocol/5-invite.md §5.1, §5.2: invitations, and who is told of their claimers.
 #include "tests/integration/integration_test.h"
 
 namespace parsec::testing {

@@ -1,5 +1,6 @@
-// Bounds and deadlines: 1-transport.md §1.1, §1.2 (head, message), 2-handshake.md (deadline),
-// 6-events.md §6.1 (queue), and peers that do not read, do not speak, or are many.
+// Bounds and deadlines: protocol/1-transport.md §1.1, §1.2 (head, message), protocol/2-handshake.md
+// (deadline), protocol/6-events.md §6.1 (queue), and peers that do not read, do not speak, or are
+// many.
 #include <sys/resource.h>
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// server.md §4: what invite_new sends, from a running server to a mail server.
+// app/server.md §4: what invite_new sends, from a running server to a mail server.
 #include <filesystem>
 
 #include "tests/integration/integration_test.h"

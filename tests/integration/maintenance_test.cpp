@@ -1,4 +1,4 @@
-// 4-commands.md §4.5, §4.6: re-encryption from its start over its batches to its end.
+// protocol/4-commands.md §4.5, §4.6: re-encryption from its start over its batches to its end.
 #include <array>
 #include <map>
 

@@ -1,4 +1,4 @@
-// 4-commands.md §4.3: message_get, and the numbers of messages.
+// protocol/4-commands.md §4.3: message_get, and the numbers of messages.
 #include <limits>
 
 #include "tests/integration/integration_test.h"

@@ -1,4 +1,4 @@
-// 1-transport.md §1.3: how values are encoded, read and bounded.
+// protocol/1-transport.md §1.3: how values are encoded, read and bounded.
 #include <bit>
 #include <limits>
 

@@ -1,4 +1,5 @@
-// 6-events.md §6.2: what servers of one database tell each other, heard and said through libpq.
+// protocol/6-events.md §6.2: what servers of one database tell each other, heard and said through
+// libpq.
 #include <set>
 
 #include "tests/integration/integration_test.h"

@@ -1,4 +1,5 @@
-// 4-commands.md §4.5: realm_create, realm_status, realm_stats, realm_get_role_certificates.
+// protocol/4-commands.md §4.5: realm_create, realm_status, realm_stats,
+// realm_get_role_certificates.
 #include "tests/integration/integration_test.h"
 
 namespace parsec::testing {

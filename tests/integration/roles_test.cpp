@@ -1,4 +1,5 @@
-// 4-commands.md §4.5 realm_update_roles: who may give which role to whom, and the messages.
+// protocol/4-commands.md §4.5 realm_update_roles: who may give which role to whom, and the
+// messages.
 #include "tests/integration/integration_test.h"
 
 namespace parsec::testing {

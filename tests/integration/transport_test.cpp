@@ -1,4 +1,5 @@
-// 1-transport.md §1.1, §1.2: the upgrade, frames, the order of requests and replies, long polls.
+// protocol/1-transport.md §1.1, §1.2: the upgrade, frames, the order of requests and replies, long
+// polls.
 #include "tests/integration/integration_test.h"
 
 namespace parsec::testing {

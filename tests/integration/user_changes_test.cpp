@@ -1,4 +1,4 @@
-// 4-commands.md §4.4: user_create, user_revoke.
+// protocol/4-commands.md §4.4: user_create, user_revoke.
 #include "tests/integration/integration_test.h"
 
 namespace parsec::testing {

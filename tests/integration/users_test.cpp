@@ -1,4 +1,4 @@
-// 4-commands.md §4.1, §4.4: ping, user_get, human_find.
+// protocol/4-commands.md §4.1, §4.4: ping, user_get, human_find.
 #include "tests/integration/integration_test.h"
 
 namespace parsec::testing {

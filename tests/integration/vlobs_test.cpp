@@ -1,4 +1,5 @@
-// 4-commands.md §4.6: vlob_create, vlob_read, vlob_update, vlob_poll_changes, vlob_list_versions.
+// protocol/4-commands.md §4.6: vlob_create, vlob_read, vlob_update, vlob_poll_changes,
+// vlob_list_versions.
 #include <limits>
 
 #include "tests/integration/integration_test.h"

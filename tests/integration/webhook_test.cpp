@@ -1,4 +1,4 @@
-// server.md §5: the bootstrap webhook of a running server.
+// app/server.md §5: the bootstrap webhook of a running server.
 #include "tests/integration/integration_test.h"
 #include "tests/support/peer.h"
 

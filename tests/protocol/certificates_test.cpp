@@ -91,7 +91,8 @@ class Certificates : public ::testing::Test {
   SigningKey key;
 };
 
-// --- The four types (3-types.md §3.3) ------------------------------------------------------------
+// --- The four types (protocol/3-types.md §3.3)
+// ------------------------------------------------------------
 
 TEST_F(Certificates, User) {
   const auto loaded = load<UserCertificate>(user);
@@ -285,7 +286,7 @@ TEST_F(Certificates, RedactedDeviceHasTheSameContent) {
   }
 }
 
-TEST(Ballpark, IsLessThanThirtyMinutes) {  // 3-types.md §3.4
+TEST(Ballpark, IsLessThanThirtyMinutes) {  // protocol/3-types.md §3.4
   constexpr std::int64_t bound = 1'800'000'000;
   for (const std::int64_t now :
        {std::int64_t{0}, DateTime::max_microseconds, DateTime::min_microseconds}) {

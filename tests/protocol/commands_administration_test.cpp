@@ -1,5 +1,5 @@
-// protocol/commands/administration.cpp without a database (7-apiv1.md §7.1): the fields, and what
-// each status of the database becomes.
+// protocol/commands/administration.cpp without a database (protocol/7-apiv1.md §7.1): the fields,
+// and what each status of the database becomes.
 #include <gtest/gtest.h>
 
 #include <string>

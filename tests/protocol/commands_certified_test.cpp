@@ -1,5 +1,6 @@
 // protocol/commands/devices.cpp and user_revoke (users.cpp) without a database: the order of the
-// checks of 4-commands.md §4.4, their reasons, and what each status of the database becomes.
+// checks of protocol/4-commands.md §4.4, their reasons, and what each status of the database
+// becomes.
 #include <gtest/gtest.h>
 
 #include <chrono>

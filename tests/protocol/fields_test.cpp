@@ -60,7 +60,8 @@ void uuid(Writer& w) { w.uuid({}); }
 void datetime(Writer& w) { w.datetime({}); }
 void other_ext(Writer& w) { w.ext(5, as_bytes("12345678")); }
 
-// --- 1-transport.md §1.4, field types and their messages -----------------------------------------
+// --- protocol/1-transport.md §1.4, field types and their messages
+// -----------------------------------------
 
 struct KindRow {
   std::string type, message;

@@ -229,7 +229,8 @@ TEST(KeepAlive, AsHttp11Says) {
   }
 }
 
-// --- Upgrade (RFC 6455 §4.2.1, 1-transport.md §1.1) ----------------------------------------------
+// --- Upgrade (RFC 6455 §4.2.1, protocol/1-transport.md §1.1)
+// ----------------------------------------------
 
 const std::string upgrade = "Upgrade: websocket\r\n";
 const std::string connection = "Connection: Upgrade\r\n";

@@ -111,13 +111,12 @@ TEST(HumanHandle, LengthInBytes) {
 TEST(HumanHandle, Text) { EXPECT_EQ((HumanHandle{"a@b.c", "A B"}).text(), "A B <a@b.c>"); }
 
 TEST(HumanHandle, VectorsOfTheContract) {
-  const bool there = for_each_vector("human_handles.jsonl", [](auto row) {
+  for_each_vector("human_handles.jsonl", [](auto row) {
     const std::string email{row["email"].get_string().value()};
     const std::string label{row["label"].get_string().value()};
     EXPECT_EQ(is_human_handle(email, label), row["valid"].get_bool().value())
         << label << " <" << email << ">";
   });
-  if (!there) GTEST_SKIP() << "the contract is not checked out beside the project";
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ std::string sharp(std::size_t count) {
   return text;
 }
 
-// 3-types.md §3.1: what organization ID, user ID and device name have in common.
+// protocol/3-types.md §3.1: what organization ID, user ID and device name have in common.
 const Row words[] = {
     {"", false},
     {"a", true},
@@ -89,7 +89,7 @@ TEST(Identifiers, DeviceIds) {
 }
 
 TEST(Identifiers, VectorsOfTheContract) {
-  const bool there = for_each_vector("identifiers.jsonl", [](auto row) {
+  for_each_vector("identifiers.jsonl", [](auto row) {
     const std::string type{row["type"].get_string().value()};
     const std::string value{row["value"].get_string().value()};
     const Check check = type == "organization_id" ? is_organization_id
@@ -98,7 +98,6 @@ TEST(Identifiers, VectorsOfTheContract) {
                                                   : is_device_id;
     EXPECT_EQ(check(value), row["valid"].get_bool().value()) << type << " " << value;
   });
-  if (!there) GTEST_SKIP() << "the contract is not checked out beside the project";
 }
 
 TEST(Identifiers, ProfilesAndRoles) {

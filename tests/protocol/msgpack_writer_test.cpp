@@ -122,7 +122,8 @@ TEST(MsgpackExt, OfTheProtocol) {
   EXPECT_EQ(written([](Writer& w) { w.datetime({1'500'000}); }), "d7013ff8000000000000");
 }
 
-// --- Datetimes (1-transport.md §1.3) -------------------------------------------------------------
+// --- Datetimes (protocol/1-transport.md §1.3)
+// -------------------------------------------------------------
 
 struct DateTimeRow {
   double seconds;

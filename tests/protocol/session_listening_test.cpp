@@ -137,8 +137,8 @@ TEST_F(SessionListening, OneListensAgainAndAgain) {
   EXPECT_EQ(take_reply(alice), claimed);
 }
 
-/// 1-transport.md §1.2: an *_invite behind an *_invite cancels it; a claim of the invitation, which
-/// was there all the time, finds one of them.
+/// protocol/1-transport.md §1.2: an *_invite behind an *_invite cancels it; a claim of the
+/// invitation, which was there all the time, finds one of them.
 TEST_F(SessionListening, OneThatCancelsTheSameHearsWhatComesMeanwhile) {
   start_invite();
   send_invite();

@@ -14,7 +14,7 @@ using websocket::Opcode;
 
 class SessionTest : public ::testing::Test, public ServiceFixture {};
 
-// --- 1-transport.md §1.1, §1.2
+// --- protocol/1-transport.md §1.1, §1.2
 
 TEST_F(SessionTest, ASilentPeerHasADeadlineUntilTheHandshakeIsOver) {
   const auto id = open();
@@ -192,7 +192,7 @@ TEST_F(SessionTest, AClientThatDoesNotReadWaitsWithItsNextRequest) {
   settings.output_high_water = 256 * 1024;
 }
 
-// --- §1.4, storage.md §2: the database fails
+// --- §1.4, db/storage.md §2: the database fails
 
 TEST_F(SessionTest, AResultThatNoReplyCanHoldEndsTheConnectionAlone) {
   settings.max_result_bytes = 100'000;

@@ -1,4 +1,5 @@
-// Who hears which event, and what a subscription that is loading makes of them (6-events.md §6.1).
+// Who hears which event, and what a subscription that is loading makes of them
+// (protocol/6-events.md §6.1).
 #include "protocol/subscription.h"
 
 #include <gtest/gtest.h>

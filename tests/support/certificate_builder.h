@@ -1,4 +1,5 @@
-// Keys and certificates as clients make them (3-types.md §3.3): signature ‖ zlib(msgpack(map)).
+// Keys and certificates as clients make them (protocol/3-types.md §3.3): signature ‖
+// zlib(msgpack(map)).
 //
 // Each builder gives the content of a valid certificate; `changes` replace, add or (omitted) remove
 // fields of it, so that a test spoils exactly one thing. An independent counterpart of

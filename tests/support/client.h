@@ -1,8 +1,8 @@
 // A Parsec client for tests: WebSocket frames that can be shaped by hand, requests and replies.
 //
-// WebSocket checks what the server sends (RFC 6455, 1-transport.md §1.2) and throws where that is
-// broken; it answers Pings and Closes by itself. Connection adds the challenge, the answer and
-// calls. All waits are bounded; several connections may be driven from one thread (socket.h).
+// WebSocket checks what the server sends (RFC 6455, protocol/1-transport.md §1.2) and throws where
+// that is broken; it answers Pings and Closes by itself. Connection adds the challenge, the answer
+// and calls. All waits are bounded; several connections may be driven from one thread (socket.h).
 #pragma once
 
 #include <cstdint>
@@ -127,7 +127,7 @@ class Connection : public WebSocket {
   /// Nothing arrives for a while, and the connection lives on.
   bool stays_silent(Duration duration = Duration{150}, Where where = Where::current());
 
-  /// Waits for the challenge of a fresh connection (2-handshake.md).
+  /// Waits for the challenge of a fresh connection (protocol/2-handshake.md).
   Document challenge(Where where = Where::current());
   /// Sends an answer, and waits for the result.
   Document answer(const Document& answer, Where where = Where::current());

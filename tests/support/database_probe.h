@@ -1,7 +1,7 @@
 // A look at the deployment's database beside the servers: rows, and what they tell each other.
 //
 // Rows come as maps of column name → value; parameters are documents. Notifications of
-// app_notification (6-events.md §6.2) come decoded. Throws where PostgreSQL refuses.
+// app_notification (protocol/6-events.md §6.2) come decoded. Throws where PostgreSQL refuses.
 #pragma once
 
 #include <deque>

@@ -50,9 +50,9 @@ $$;
 
 -- Always one row. status: ok, author_revoked, organization_expired, or author_unknown (the database
 -- was emptied or replaced under a connection). A revocation counts as soon as it is stored, whatever
--- its date (2-handshake.md §2.2). clock_timestamp(), not now(): the transaction may be older than an
--- expiration that was acknowledged before this command was sent, and the statement than one that was
--- while it waited for its lock.
+-- its date (protocol/2-handshake.md §2.2). clock_timestamp(), not now(): the transaction may be
+-- older than an expiration that was acknowledged before this command was sent, and the statement
+-- than one that was while it waited for its lock.
 CREATE OR REPLACE FUNCTION parsec_ext.author(organization_id text, device_id text)
 RETURNS TABLE (
   status text,
@@ -188,8 +188,8 @@ BEGIN
 END
 $$;
 
--- The shortest msgpack form of an integer, as the wire has it (1-transport.md §1.3). Not STRICT:
--- the planner would not inline it then, and a NOTIFY cost 57 µs instead of 13.
+-- The shortest msgpack form of an integer, as the wire has it (protocol/1-transport.md §1.3). Not
+-- STRICT: the planner would not inline it then, and a NOTIFY cost 57 µs instead of 13.
 CREATE OR REPLACE FUNCTION parsec_ext.msgpack_integer(n bigint)
 RETURNS bytea
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -207,8 +207,9 @@ AS $$
   END
 $$;
 
--- Tells all servers of the database, when the transaction commits (6-events.md §6.2). encode()
--- breaks its lines every 76 characters; the payload has none. `PERFORM parsec_ext.notify(…)`.
+-- Tells all servers of the database, when the transaction commits (protocol/6-events.md §6.2).
+-- encode() breaks its lines every 76 characters; the payload has none. `PERFORM
+-- parsec_ext.notify(…)`.
 CREATE OR REPLACE FUNCTION parsec_ext.notify(notification bytea)
 RETURNS void
 LANGUAGE sql VOLATILE PARALLEL RESTRICTED

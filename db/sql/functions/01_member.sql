@@ -2,7 +2,7 @@
 -- 00_common.sql).
 --
 -- The current role is that of the newest role certificate: by its timestamp, among equal ones the
--- last stored (4-commands.md §4.5). realm may be null: then there is no role.
+-- last stored (protocol/4-commands.md §4.5). realm may be null: then there is no role.
 CREATE OR REPLACE FUNCTION parsec_ext.member(organization_id text, device_id text, realm bigint)
 RETURNS TABLE (
   status text,

@@ -1,14 +1,15 @@
--- Users and devices by invitation, as API v1 has them (7-apiv1.md §7.3). An invitation is a row of
--- user_invitation or device_invitation: valid for an hour, while nobody of that ID exists; it stays when
--- somebody does, and only a cancellation deletes it.
+-- Users and devices by invitation, as API v1 has them (protocol/7-apiv1.md §7.3). An invitation is
+-- a row of user_invitation or device_invitation: valid for an hour, while nobody of that ID exists;
+-- it stays when somebody does, and only a cancellation deletes it.
 --
 -- Nothing here waits. Inviters and claimers wait in their servers, for events that they listened to
 -- before they called: so no order of these functions among each other needs a lock.
 
--- Claims that a notification cannot tell (6-events.md §6.2): those too large for it, and the empty ones,
--- because the event of a large claim has an empty one. The last claim of an ID counts, so that a stranger
--- who claims again and again fills nothing. Kept for an hour: its invitation is not valid for longer.
--- By public IDs and without foreign keys: others must be able to TRUNCATE the tables of the contract.
+-- Claims that a notification cannot tell (protocol/6-events.md §6.2): those too large for it, and
+-- the empty ones, because the event of a large claim has an empty one. The last claim of an ID
+-- counts, so that a stranger who claims again and again fills nothing. Kept for an hour: its
+-- invitation is not valid for longer. By public IDs and without foreign keys: others must be able
+-- to TRUNCATE the tables of the contract.
 CREATE TABLE IF NOT EXISTS parsec_ext.invitation_claim (
   organization_id text NOT NULL,
   invited_id text NOT NULL,  -- a user ID or a device ID: only the latter has an @

@@ -1,5 +1,5 @@
--- Blocks (4-commands.md §4.7): what the database knows of them. Their data is in a block store; that
--- it may be the table block_data of this database is at the end.
+-- Blocks (protocol/4-commands.md §4.7): what the database knows of them. Their data is in a block
+-- store; that it may be the table block_data of this database is at the end.
 
 -- The checks of block_create, before the data travels. block_create makes them again.
 CREATE OR REPLACE FUNCTION parsec_ext.block_create_check(

@@ -1,4 +1,4 @@
--- Devices (4-commands.md §4.4, 7-apiv1.md §7.3) and ping (§4.1).
+-- Devices (protocol/4-commands.md §4.4, protocol/7-apiv1.md §7.3) and ping (§4.1).
 
 -- Answers to invited devices (API v1) that are too large for a notification. The event device.created
 -- then has an empty device_certificate, which no real one is, and an empty encrypted_answer: whoever

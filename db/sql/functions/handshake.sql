@@ -1,4 +1,5 @@
--- What a handshake asks (2-handshake.md §2.2), and what a subscription starts from (6-events.md §6.1).
+-- What a handshake asks (protocol/2-handshake.md §2.2), and what a subscription starts from
+-- (protocol/6-events.md §6.1).
 --
 -- Always one row and the same work, known or not: a stranger's clock learns nothing. Expiration and
 -- revocation are columns, not a status, because they are told only after the signature was checked.
@@ -155,7 +156,7 @@ END
 $$;
 
 -- The realms where a user has a role now. ok, and the statuses of an author. Rows after row 0: one
--- realm each. The current role is that of the newest certificate (4-commands.md §4.5).
+-- realm each. The current role is that of the newest certificate (protocol/4-commands.md §4.5).
 CREATE OR REPLACE FUNCTION parsec_ext.user_realms(organization_id text, user_id text)
 RETURNS TABLE (status text, realm_id uuid, role text)
 LANGUAGE plpgsql STABLE

@@ -1,4 +1,4 @@
--- Invitations of API v2 and the claim conduit (5-invite.md).
+-- Invitations of API v2 and the claim conduit (protocol/5-invite.md).
 --
 -- Writers of one invitation lock its row first (FOR NO KEY UPDATE, as other servers' UPDATEs do),
 -- and lock nothing else: so may many conversations share a transaction, and what is told of one
@@ -278,7 +278,7 @@ AS $$
   ) AS h ON true
 $$;
 
--- What follows when both peers have exchanged (5-invite.md §5.3).
+-- What follows when both peers have exchanged (protocol/5-invite.md §5.3).
 CREATE OR REPLACE FUNCTION parsec_ext.next_conduit_state(state public.invitation_conduit_state)
 RETURNS public.invitation_conduit_state
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -1,5 +1,5 @@
--- Re-encryption of a realm (4-commands.md §4.5, §4.6): every version of every vlob gets a copy under
--- the realm's next encryption revision, written by clients batch after batch.
+-- Re-encryption of a realm (protocol/4-commands.md §4.5, §4.6): every version of every vlob gets a
+-- copy under the realm's next encryption revision, written by clients batch after batch.
 
 -- How far the re-encryption towards a revision (vlob_encryption_revision._id) is known to be, so that
 -- a batch costs what is new, not what is done. Versions are walked in the order (vlob_id, version) of

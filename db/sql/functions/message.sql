@@ -1,5 +1,5 @@
--- Messages (4-commands.md §4.3): a recipient's messages are numbered 1, 2, 3, … by position in
--- the order of _id.
+-- Messages (protocol/4-commands.md §4.3): a recipient's messages are numbered 1, 2, 3, … by
+-- position in the order of _id.
 --
 -- The column `index` cannot serve for that: servers that count without a lock have left equal
 -- numbers and holes. Counting rows is right, and linear. So positions are counted once and marked:

@@ -1,5 +1,5 @@
--- Organizations: administration (7-apiv1.md §7.1) and bootstrap (§7.2). No author: these commands
--- come over connections that are no device's.
+-- Organizations: administration (protocol/7-apiv1.md §7.1) and bootstrap (§7.2). No author: these
+-- commands come over connections that are no device's.
 --
 -- Whoever creates an organization anew, bootstraps it, or creates and revokes its users holds its
 -- row FOR NO KEY UPDATE (an UPDATE takes the same lock), which foreign keys to it do not wait for.

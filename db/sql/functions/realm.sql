@@ -1,4 +1,4 @@
--- Realms and roles (4-commands.md §4.5). Re-encryption: maintenance.sql.
+-- Realms and roles (protocol/4-commands.md §4.5). Re-encryption: maintenance.sql.
 --
 -- Every writer in a realm locks the realm's row first: FOR NO KEY UPDATE, which waits for, and
 -- makes wait, other servers that UPDATE the row, and lets foreign keys to it be checked.

@@ -1,4 +1,4 @@
--- Users (4-commands.md §4.4), and the API v1 forms that differ (7-apiv1.md §7.3).
+-- Users (protocol/4-commands.md §4.4), and the API v1 forms that differ (protocol/7-apiv1.md §7.3).
 
 -- Stores a user with its first device and, if it has one, its human; the first label of an email
 -- wins. False, and nothing stored, if the user ID is taken after all: by a server that does not lock.
@@ -181,7 +181,7 @@ BEGIN
 END
 $$;
 
--- The closure of who certified (4-commands.md §4.4 user_get), from these devices on: their
+-- The closure of who certified (protocol/4-commands.md §4.4 user_get), from these devices on: their
 -- certificates (list: devices), their owners' (users) and the owners' revocations (revoked_users),
 -- and so on with the certifiers of all three. Each once.
 --

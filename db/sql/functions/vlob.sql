@@ -1,4 +1,4 @@
--- Vlobs (4-commands.md §4.6). Re-encryption: maintenance.sql.
+-- Vlobs (protocol/4-commands.md §4.6). Re-encryption: maintenance.sql.
 --
 -- A vlob is its atoms: one row per version and encryption revision. Which realm a vlob belongs to
 -- is found by its oldest atom.
