@@ -34,7 +34,8 @@ Octets payload(std::uint32_t size, std::uint64_t number) {
   const std::uint64_t mixed = number * 0x9E3779B97F4A7C15U;
   const auto slice = std::span{noise()}.subspan(mixed % most_payload_bytes, size);
   Octets bytes{slice.begin(), slice.end()};
-  std::memcpy(bytes.data(), &mixed, std::min<std::size_t>(size, sizeof(mixed)));
+  // memcpy from or to null is undefined, of nothing as well (C 7.24.1).
+  if (size > 0) std::memcpy(bytes.data(), &mixed, std::min<std::size_t>(size, sizeof(mixed)));
   return bytes;
 }
 
