@@ -144,6 +144,8 @@ void read_block_store(OptionReader& read, Configuration& configuration) {
   settings.connections = read.count("--blockstore-connections", 1, 10'000);
   settings.bytes_under_way = read.size("--blockstore-max-traffic", 2 << 20, most_bytes);
   settings.threads = read.count("--blockstore-threads", 1, most_threads);
+  settings.first_tries_number = read.count("--blockstore-first-tries-number", 0, 1'000'000);
+  settings.first_tries_sleep = read.seconds("--blockstore-first-tries-sleep");
   const std::vector<std::string> texts = read.texts("--blockstore");
   if (texts.empty()) return;  // missing: said by the reader
   auto parsed = db::parse_block_store(std::vector<std::string_view>(texts.begin(), texts.end()));

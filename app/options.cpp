@@ -110,6 +110,16 @@ constexpr auto storage = std::to_array<Option>({
      .metavar = "NUMBER",
      .fallback = "1",
      .help = "Threads that talk to S3 and Swift; each store is served by one of them."},
+    {.name = "--blockstore-first-tries-number",
+     .variable = "PARSEC_BLOCKSTORE_FIRST_TRIES_NUMBER",
+     .metavar = "NUMBER",
+     .fallback = "0",
+     .help = "How often to try to reach S3 and Swift at the start; 0: until they answer."},
+    {.name = "--blockstore-first-tries-sleep",
+     .variable = "PARSEC_BLOCKSTORE_FIRST_TRIES_SLEEP",
+     .metavar = "SECONDS",
+     .fallback = "1",
+     .help = "Time between these tries."},
 });
 
 constexpr auto organizations = std::to_array<Option>({

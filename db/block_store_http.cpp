@@ -207,9 +207,10 @@ void HttpBlockStore::finish(Place place, BlockOutcome outcome) {
   free_places_.push_back(place);
 }
 
-void HttpBlockStore::fail(Place place, std::string_view why) {
+void HttpBlockStore::fail(Place place, std::string_view why, bool may_pass) {
   if (operations_[place].kind == Kind::check) {
-    check_result_ = std::unexpected("Block store " + storage_.name() + " " + std::string{why});
+    check_result_ = std::unexpected(
+        CheckFailure{"Block store " + storage_.name() + " " + std::string{why}, may_pass});
   } else {
     storage_.fails(why);
   }
@@ -239,7 +240,7 @@ BlockJob* HttpBlockStore::next_completion() {
   return job;
 }
 
-std::expected<void, std::string> HttpBlockStore::check() {
+std::expected<void, HttpBlockStore::CheckFailure> HttpBlockStore::check() {
   engine::Waker& waker = storage_.check_waker();
   channel_.set_waker(&waker);
   checked_ = false;

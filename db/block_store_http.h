@@ -93,9 +93,12 @@ class HttpBlockStore : public BlockStore {
   bool has_completions() const override { return !completed_.empty() || channel_.has_replies(); }
   void flush() override { channel_.flush(); }
 
-  /// Waits until it is known whether the service can be used. For the start only: it blocks. The
-  /// error is a sentence for the user.
-  std::expected<void, std::string> check();
+  struct CheckFailure {
+    std::string why;  // a sentence for the user
+    bool may_pass;    // by itself: nobody answered, or "not now"
+  };
+  /// Waits until it is known whether the service can be used. For the start only: it blocks.
+  std::expected<void, CheckFailure> check();
 
  protected:
   enum class Kind : std::uint8_t { create, read, check };
@@ -126,7 +129,7 @@ class HttpBlockStore : public BlockStore {
   bool send_own(std::unique_ptr<Request> request);
   void finish(Place place, BlockOutcome outcome);
   /// With `timeout`, or the error of a check. `why` completes "the storage …".
-  void fail(Place place, std::string_view why);
+  void fail(Place place, std::string_view why, bool may_pass = false);
   const ObjectStorage& storage() const { return storage_; }
 
  private:
@@ -144,7 +147,7 @@ class HttpBlockStore : public BlockStore {
   engine::FlowShares organizations_;
   engine::FlowShares users_;
   std::deque<BlockJob*> completed_;
-  std::expected<void, std::string> check_result_;
+  std::expected<void, CheckFailure> check_result_;
   bool checked_ = false;
 };
 

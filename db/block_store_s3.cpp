@@ -45,7 +45,9 @@ void S3BlockStore::begin(Place place) {
 }
 
 void S3BlockStore::on_answer(Place place, const Request& request) {
-  if (request.result != Request::Result::answered) return fail(place, failure_text(request));
+  if (request.result != Request::Result::answered) {
+    return fail(place, failure_text(request), request.may_pass);
+  }
   switch (operation(place).kind) {
     case Kind::create:
       return on_created(place, request);
@@ -103,7 +105,7 @@ void S3BlockStore::on_checked(Place place, const Request& request) {
       return fail(place, failure_text(request) + " for bucket `" + bucket_ +
                              "`: are region and endpoint right?");
     default:
-      return fail(place, failure_text(request) + " for bucket `" + bucket_ + "`");
+      return fail(place, failure_text(request) + " for bucket `" + bucket_ + "`", request.may_pass);
   }
 }
 

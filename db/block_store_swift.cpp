@@ -37,13 +37,17 @@ void SwiftBlockStore::ask_for_token() {
 
 void SwiftBlockStore::on_own_answer(const Request& request) {
   asking_ = false;
-  if (request.result != Request::Result::answered) return fail_waiting(failure_text(request));
+  if (request.result != Request::Result::answered) {
+    return fail_waiting(failure_text(request), request.may_pass);
+  }
   if (request.status == 401 || request.status == 403) {
     return fail_waiting("refuses the user: are user, tenant and password right?");
   }
   std::string_view url = request.answer_header("X-Storage-Url");
   const std::string_view token = request.answer_header("X-Auth-Token");
-  if (request.status / 100 != 2) return fail_waiting(failure_text(request) + " to a log-in");
+  if (request.status / 100 != 2) {
+    return fail_waiting(failure_text(request) + " to a log-in", request.may_pass);
+  }
   if (token.empty() || !(url.starts_with("http://") || url.starts_with("https://"))) {
     return fail_waiting("is no Swift service with authentication v1");
   }
@@ -54,12 +58,14 @@ void SwiftBlockStore::on_own_answer(const Request& request) {
   for (const Place place : std::exchange(waiting_, {})) begin(place);
 }
 
-void SwiftBlockStore::fail_waiting(const std::string& why) {
-  for (const Place place : std::exchange(waiting_, {})) fail(place, why);
+void SwiftBlockStore::fail_waiting(const std::string& why, bool may_pass) {
+  for (const Place place : std::exchange(waiting_, {})) fail(place, why, may_pass);
 }
 
 void SwiftBlockStore::on_answer(Place place, const Request& request) {
-  if (request.result != Request::Result::answered) return fail(place, failure_text(request));
+  if (request.result != Request::Result::answered) {
+    return fail(place, failure_text(request), request.may_pass);
+  }
   if (request.status == 401) return on_refused(place, request);
   const auto& current = operation(place);
   const bool done = request.status / 100 == 2;
@@ -83,7 +89,7 @@ void SwiftBlockStore::on_answer(Place place, const Request& request) {
       }
       break;
   }
-  fail(place, failure_text(request));
+  fail(place, failure_text(request), request.may_pass);
 }
 
 /// A token lasts for a while. Whoever finds it expired first has it renewed for all.

@@ -29,7 +29,7 @@ class SwiftBlockStore final : public HttpBlockStore {
   void on_own_answer(const Request& request) override;
   void ask_for_token();
   void on_refused(Place place, const Request& request);
-  void fail_waiting(const std::string& why);
+  void fail_waiting(const std::string& why, bool may_pass = false);
 
   const BlockStoreConfig::Swift config_;
   std::string token_;  // empty: none

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "db/block_store_raid.h"
 #include "db/block_store_s3.h"
 #include "db/block_store_swift.h"
+#include "engine/log.h"
 #include "engine/outbound.h"
 
 namespace parsec::db {
@@ -64,16 +66,24 @@ class Nodes final : public BlockStores {
   }
   ~Nodes() override { stop(); }
 
-  std::expected<void, std::string> start() {
+  std::expected<void, std::string> start(const BlockStoreSettings& settings) {
     if (!outbound_) return {};
     outbound_->start();
+    std::vector<const SharedNode*> unknown;
     for (const auto& node : nodes_) {
-      if (!node.storage) continue;
-      if (auto checked = remote_store(node, shards_)->check(); !checked) {
-        return std::unexpected(std::move(checked).error());
-      }
+      if (node.storage) unknown.push_back(&node);
     }
-    return {};
+    for (std::uint32_t attempt = 1;; ++attempt) {
+      auto away = check(unknown);
+      if (!away) return std::unexpected(std::move(away).error());
+      if (unknown.empty()) return {};
+      if (attempt == settings.first_tries_number) return std::unexpected(away->front());
+      for (const auto& why : *away) {
+        log::warn("{} (attempt {}, next in {} ms)", why, attempt,
+                  settings.first_tries_sleep.count());
+      }
+      std::this_thread::sleep_for(settings.first_tries_sleep);
+    }
   }
 
   std::unique_ptr<BlockStore> for_shard(std::uint32_t shard, Gateway& gateway) override {
@@ -107,6 +117,24 @@ class Nodes final : public BlockStores {
   }
 
  private:
+  /// Why which of them cannot be reached now: only those stay in `nodes`. Each is asked, so that
+  /// one that says no is known at once whoever else is away; that is the error.
+  std::expected<std::vector<std::string>, std::string> check(
+      std::vector<const SharedNode*>& nodes) {
+    std::vector<std::string> away;
+    std::optional<std::string> refusal;
+    std::erase_if(nodes, [&](const SharedNode* node) {
+      auto checked = remote_store(*node, shards_)->check();
+      if (checked) return true;
+      auto& failure = checked.error();
+      if (failure.may_pass) away.push_back(std::move(failure.why));
+      if (!failure.may_pass && !refusal) refusal = std::move(failure.why);
+      return false;
+    });
+    if (refusal) return std::unexpected(std::move(*refusal));
+    return away;
+  }
+
   /// For logs and errors: `S3`, `SWIFT (node 2 of RAID5)`.
   static std::string node_name(const BlockStoreConfig& config, std::size_t index) {
     const BlockStoreConfig alone{.raid = Raid::none, .nodes = {config.nodes[index]}};
@@ -150,7 +178,8 @@ class Nodes final : public BlockStores {
 std::expected<std::unique_ptr<BlockStores>, std::string> BlockStores::open(
     const BlockStoreConfig& config, const BlockStoreSettings& settings) {
   auto nodes = std::make_unique<Nodes>(config, settings);
-  if (auto started = nodes->start(); !started) return std::unexpected(std::move(started).error());
+  if (auto started = nodes->start(settings); !started)
+    return std::unexpected(std::move(started).error());
   return nodes;
 }
 

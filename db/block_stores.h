@@ -33,14 +33,18 @@ struct BlockStoreSettings {
   std::size_t bytes_under_way = std::size_t{256} << 20;
   /// Of all nodes; each node is served by one thread.
   std::uint32_t threads = 1;
+  /// How often open() asks those that cannot be reached; 0: until they answer.
+  std::uint32_t first_tries_number = 1;
+  std::chrono::milliseconds first_tries_sleep{1'000};
 };
 
 class BlockStores {
  public:
   virtual ~BlockStores() = default;
 
-  /// Starts the threads it needs, and checks that every node can be reached. The error is a
-  /// sentence for the user.
+  /// Starts the threads it needs, and checks that every node can be used: waits for those that
+  /// cannot be reached as the settings say, but not for one that says no. The error is a sentence
+  /// for the user.
   static std::expected<std::unique_ptr<BlockStores>, std::string> open(
       const BlockStoreConfig& config, const BlockStoreSettings& settings = {});
 

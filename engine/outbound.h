@@ -68,7 +68,9 @@ struct OutboundRequest {
   long status = 0;
   std::vector<std::byte> answer;
   std::string answer_head;  // status line and header lines
-  std::string failure;      // for people, where there is no answer; no secret in it
+  /// It may well be otherwise later: unreachable, too slow, or an answer that says "not now".
+  bool may_pass = false;
+  std::string failure;  // for people, where there is no answer; no secret in it
 
   /// Value of an answer's header, "" if it has none.
   std::string_view answer_header(std::string_view name) const;

@@ -265,6 +265,7 @@ void OutboundWorker::finish(Transfer* done, CURLcode code) {
     queue.resting.push_back(std::move(transfer));
     return;
   }
+  request.may_pass = again || code == CURLE_OPERATION_TIMEDOUT;
   if (code == CURLE_OK) {
     request.result = OutboundRequest::Result::answered;
   } else {
@@ -306,6 +307,7 @@ void OutboundWorker::expire(Queue& queue, TimePoint now) {
       return false;
     }
     transfer->request->result = OutboundRequest::Result::timed_out;
+    transfer->request->may_pass = true;
     transfer->request->failure = "no time was left";
     answer(std::move(transfer));
     return true;

@@ -129,6 +129,17 @@ TEST(Program, CanBeStoppedWhileItWaitsForTheDatabase) {
   EXPECT_EQ(process.wait_exit(), 0);
 }
 
+TEST(Program, CanBeStoppedWhileItWaitsForABlockStore) {
+  ChildProcess process{{parsec_program(), "backend", "run", "--dev",
+                        "--blockstore=s3:http\\://127.0.0.1\\:1:region:bucket:key:hidden-secret"},
+                       {}};
+  ASSERT_TRUE(process.await_output("(attempt 2, next in 1000 ms)")) << process.output();
+  EXPECT_THAT(process.output(), HasSubstr("Block store S3 cannot be used (Failed to connect"));
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.wait_exit(), 0);
+  EXPECT_THAT(process.output(), ::testing::Not(HasSubstr("hidden-secret")));
+}
+
 TEST(Program, HasAShardForEachProcessorThatItMayUse) {
   cpu_set_t all;
   ASSERT_EQ(::sched_getaffinity(0, sizeof all, &all), 0);

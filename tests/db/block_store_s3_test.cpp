@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <thread>
 
 #include "tests/db/function_world.h"
 #include "tests/db/remote_block_store.h"
@@ -202,6 +203,79 @@ TEST_F(MisbehavingS3, NobodyTakesAllRoomAlone) {
   for (int i = 0; i < 8; ++i) EXPECT_EQ(store.finish(), "");
   EXPECT_EQ(most_of({"Org", "alice"}), 4);  // there is room again
   for (int i = 0; i < 4; ++i) EXPECT_EQ(store.finish(), "");
+}
+
+// --- At the start
+
+/// Answers the first requests in one way, all further ones in another.
+class S3AtTheStart : public ::testing::Test {
+ protected:
+  static BlockStoreSettings tries(std::uint32_t number) {
+    return {.timeout = std::chrono::seconds{20},
+            .connect_timeout = std::chrono::seconds{5},
+            .first_tries_number = number,
+            .first_tries_sleep = std::chrono::milliseconds{1}};
+  }
+  std::atomic<int> answers = 0;
+  int bad_answers = 0;
+  Answer bad;
+  HttpServer server{[this](const auto&) { return ++answers <= bad_answers ? bad : Answer{}; }};
+};
+
+TEST_F(S3AtTheStart, IsAwaitedWhileItSaysNotNow) {
+  bad_answers = 4;  // a check asks three times
+  for (const Answer& answer : {Answer{.status = 503}, Answer{.status = 500}, Answer{.status = 429},
+                               Answer{.raw = "HTTP/1.1 200 ", .then = Answer::Then::reset}}) {
+    bad = answer;
+    answers = 0;
+    EXPECT_EQ(RemoteBlockStore::open_error(value(server.url()), tries(0)), "") << answer.status;
+    EXPECT_EQ(answers, 5);
+  }
+}
+
+TEST_F(S3AtTheStart, IsAwaitedAsOftenAsTold) {
+  bad_answers = 100;
+  bad = {.status = 503};
+  EXPECT_EQ(RemoteBlockStore::open_error(value(server.url()), tries(2)),
+            "Block store S3 answered 503 for bucket `blocks-0`");
+  EXPECT_EQ(answers, 2 * 3);
+  bad_answers = 0;
+  auto silent = tries(2);
+  silent.timeout = std::chrono::milliseconds{100};
+  const HttpServer never{[](const auto&) {
+    std::this_thread::sleep_for(std::chrono::seconds{1});
+    return Answer{};
+  }};
+  EXPECT_EQ(RemoteBlockStore::open_error(value(never.url()), silent),
+            "Block store S3 did not answer in time");
+  EXPECT_EQ(never.requests().size(), 2U);
+}
+
+TEST_F(S3AtTheStart, IsNotAwaitedWhenItSaysNo) {
+  for (const int status : {301, 400, 401, 403, 404, 405}) {
+    bad_answers = 1;
+    bad = {.status = status};
+    answers = 0;
+    EXPECT_NE(RemoteBlockStore::open_error(value(server.url()), tries(0)), "") << status;
+    EXPECT_EQ(answers, 1);
+  }
+  bad = {.raw = "SSH-2.0-x\r\n", .then = Answer::Then::close};
+  answers = 0;
+  EXPECT_THAT(RemoteBlockStore::open_error(value(server.url()), tries(0)),
+              HasSubstr("cannot be used"));
+}
+
+/// However long one node is away, what is wrong with another is known at once.
+TEST_F(S3AtTheStart, OneThatSaysNoIsNotHiddenByOneThatIsAway) {
+  bad_answers = 1;
+  bad = {.status = 404};
+  const testing::DeadPort nobody;
+  const auto away = "raid1:0:" + value(nobody.url());
+  const auto wrong = "raid1:1:" + value(server.url());
+  const std::string_view values[] = {away, wrong};
+  const auto opened = BlockStores::open(*parse_block_store(values), tries(0));
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error(), "Block store S3 (node 1 of RAID1) has no bucket `blocks-0`");
 }
 
 TEST_F(MisbehavingS3, ASilentServiceIsATimeout) {

@@ -170,5 +170,31 @@ TEST_F(MisbehavingSwift, WhatAnAnswerMeans) {
   }
 }
 
+TEST(SwiftAtTheStart, IsAwaitedUnlessItSaysNo) {
+  struct Row {
+    std::string where;  // the path of the log-in, or of the container
+    int status;
+    bool awaited;
+  };
+  const Row rows[] = {{"/auth", 503, true},  {"/auth", 401, false}, {"/auth", 403, false},
+                      {"/auth", 404, false}, {"/v1/c", 503, true},  {"/v1/c", 404, false},
+                      {"/v1/c", 403, false}};
+  for (const auto& row : rows) {
+    std::atomic<int> bad = 0;
+    HttpServer* self = nullptr;
+    HttpServer server{[&](const HttpServer::Request& asked) {
+      if (asked.target == row.where && ++bad <= (row.awaited ? 4 : 1)) {
+        return Answer{.status = row.status};
+      }
+      return Answer{.headers = {"X-Storage-Url: " + self->url() + "/v1", "X-Auth-Token: token"}};
+    }};
+    self = &server;
+    const auto error = RemoteBlockStore::open_error(
+        value(server.url() + "/auth", "c"),
+        {.first_tries_number = 0, .first_tries_sleep = std::chrono::milliseconds{1}});
+    EXPECT_EQ(error.empty(), row.awaited) << row.where << " " << row.status << " " << error;
+  }
+}
+
 }  // namespace
 }  // namespace parsec::db

@@ -21,7 +21,8 @@ namespace parsec::testing {
 
 class SwiftService {
  public:
-  SwiftService() {
+  /// port: empty for one that is free.
+  explicit SwiftService(std::string port = {}) {
     directory_ = (temporary_directory() / "parsec-swift-XXXXXX").native();
     int input[2];
     int output[2];
@@ -35,7 +36,8 @@ class SwiftService {
     ::posix_spawn_file_actions_adddup2(&actions, output[1], 1);
     std::string program = source_path("tests/support/swift_server.py");
     std::string interpreter = "/usr/bin/python3";
-    char* const command[] = {interpreter.data(), program.data(), directory_.data(), nullptr};
+    char* const command[] = {interpreter.data(), program.data(), directory_.data(),
+                             port.empty() ? nullptr : port.data(), nullptr};
     if (::posix_spawn(&pid_, command[0], &actions, nullptr, command, environ) != 0) pid_ = -1;
     ::posix_spawn_file_actions_destroy(&actions);
     ::close(input[0]);

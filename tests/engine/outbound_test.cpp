@@ -107,11 +107,13 @@ TEST_F(OutboundTest, GivesUpAfterSomeTries) {
   const auto refused = from.call(outbound_request(server.url()));
   EXPECT_EQ(refused->result, Result::answered);
   EXPECT_EQ(refused->status, 503);
+  EXPECT_TRUE(refused->may_pass);
   EXPECT_EQ(server.requests().size(), 2U);
   const DeadPort nobody;
   const auto unreachable = from.call(outbound_request(nobody.url()));
   EXPECT_EQ(unreachable->result, Result::failed);
   EXPECT_THAT(unreachable->failure, HasSubstr("connect"));
+  EXPECT_TRUE(unreachable->may_pass);
 }
 
 TEST_F(OutboundTest, OtherAnswersAreTheCallersBusiness) {
@@ -121,7 +123,9 @@ TEST_F(OutboundTest, OtherAnswersAreTheCallersBusiness) {
   std::size_t asked = 0;
   for (const int each : {204, 301, 400, 401, 403, 404, 409, 412, 501}) {
     status = each;
-    EXPECT_EQ(from.call(outbound_request(server.url()))->status, each);
+    const auto answered = from.call(outbound_request(server.url()));
+    EXPECT_EQ(answered->status, each);
+    EXPECT_FALSE(answered->may_pass);
     EXPECT_EQ(server.requests().size(), ++asked);
   }
 }
@@ -138,7 +142,9 @@ TEST_F(OutboundTest, NonsenseIsAFailure) {
     EXPECT_EQ(failed->result, Result::failed) << head;
     EXPECT_NE(failed->failure, "");
   }
-  EXPECT_EQ(from.call(outbound_request("ftp://127.0.0.1/"))->result, Result::failed);
+  const auto impossible = from.call(outbound_request("ftp://127.0.0.1/"));
+  EXPECT_EQ(impossible->result, Result::failed);
+  EXPECT_FALSE(impossible->may_pass);
 }
 
 TEST_F(OutboundTest, AnswersAreBounded) {
@@ -187,6 +193,7 @@ TEST_F(OutboundTest, TimeRunsWhileWaitingAndWhileUnderWay) {
   for (int i = 0; i < 2; ++i) {
     const auto late = from.reply();
     EXPECT_EQ(late->result, Result::timed_out);
+    EXPECT_TRUE(late->may_pass);
     EXPECT_NE(late->failure, "");
   }
 }

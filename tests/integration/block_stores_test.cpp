@@ -2,14 +2,19 @@
 // and what it says of a store that cannot be used.
 #include <algorithm>
 #include <atomic>
+#include <fstream>
+#include <future>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "tests/db/swift_service.h"
 #include "tests/integration/integration_test.h"
 #include "tests/support/http_server.h"
+#include "tests/support/temporary_directory.h"
 
 namespace parsec::testing {
 namespace {
@@ -254,6 +259,40 @@ TEST_F(BlockStores, AFloodOfUploadsIsNotFeltByOthers) {
   flood.finish();
 }
 
+/// The server is started first, its store later.
+TEST_F(BlockStores, AreAwaitedWhenTheyAreAwayAtTheStart) {
+  PARSEC_NEED_SWIFT();
+  auto nobody = std::make_optional<DeadPort>();
+  const std::string port = std::to_string(nobody->port());
+  const std::string url = "http\\://127.0.0.1\\:" + port;
+  const TemporaryDirectory directory;
+  const std::string log = (directory.path() / "log").native();
+  const auto logged = [&](std::string_view text) {
+    std::ifstream file{log};
+    const std::string all{std::istreambuf_iterator<char>{file}, {}};
+    return all.find(text) != std::string::npos;
+  };
+  auto service = std::async(std::launch::async, [&] {
+    for (const auto* text :
+         {"Block store S3 (node 0 of RAID1)", "Block store SWIFT (node 1 of RAID1)",
+          "(attempt 2, next in 100 ms)"}) {
+      EXPECT_TRUE(eventually([&] { return logged(text); }, 20s)) << text;
+    }
+    EXPECT_FALSE(logged("password"));
+    nobody.reset();
+    return std::make_unique<SwiftService>(port);
+  });
+  const auto server =
+      start("raid1:0:s3:" + url + ":test-region:blocks-0:tenant\\:user:password" +
+                " raid1:1:swift:" + url + "/auth/v1.0:user:blocks-1:tenant:password",
+            {"--log-file=" + log, "--blockstore-first-tries-sleep=0.1"});
+  Session alice = again(this->alice(), server->address());
+  const Uuid realm_id = alice.create_realm();
+  const Uuid block_id = new_uuid();
+  EXPECT_THAT(create(alice, realm_id, block_id, "block"_bin), Ok());
+  EXPECT_THAT(read(alice, block_id), Ok({{"block", "block"_bin}}));
+}
+
 TEST(BlockStoresAtTheStart, TellWhatIsWrong) {
   const DeadPort nobody;
   std::string dead = nobody.url();
@@ -289,8 +328,8 @@ TEST(BlockStoresAtTheStart, TellWhatIsWrong) {
       {"raid1:x:MOCKED", 2, "Invalid node index `x` (must be integer)"},
   };
   for (const auto& row : rows) {
-    const auto result =
-        run_parsec({"backend", "run", "--dev"}, {{"PARSEC_BLOCKSTORE", row.stores}});
+    const auto result = run_parsec({"backend", "run", "--dev", "--blockstore-first-tries-number=1"},
+                                   {{"PARSEC_BLOCKSTORE", row.stores}});
     EXPECT_EQ(result.exit, row.exit) << row.stores;
     EXPECT_THAT(result.output, HasSubstr(row.text));
     EXPECT_EQ(result.output.find("hidden-secret"), std::string::npos) << result.output;

@@ -2,7 +2,7 @@
 """OpenStack Swift on the loopback interface, for tests: a proxy that speaks Swift (v1 auth) and S3, and
 one account, container and object server behind it, all in this process.
 
-    swift_server.py DIRECTORY
+    swift_server.py DIRECTORY [PORT]
 
 Needs python3-swift and nothing else: no memcached, no daemons, no root, no extended attributes; objects are
 kept in memory, the databases of accounts and containers in DIRECTORY. Prints "ready PORT" and serves until
@@ -85,8 +85,8 @@ def front(application, cache):
     return serve
 
 
-def listen():
-    return eventlet.listen(("127.0.0.1", 0))
+def listen(port=0):
+    return eventlet.listen(("127.0.0.1", port))
 
 
 def main():
@@ -132,7 +132,7 @@ def main():
     put("/v1/AUTH_tenant")
     for number in range(CONTAINERS):
         put(f"/v1/AUTH_tenant/blocks-{number}")
-    socket = listen()
+    socket = listen(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     start(socket, served)
     print(f"ready {socket.getsockname()[1]}", flush=True)
     eventlet.hubs.trampoline(sys.stdin, read=True)
