@@ -239,6 +239,7 @@ class Backend {
                                                    *outbox_, claimers_, memory_, shard);
       };
       events_.set_waker(shard, &waker);
+      memory_.set_waker(shard, &waker);
       database_->set_waker(shard, &waker);
       blocks_->set_waker(shard, &waker);
       if (!tls_) return make_service(transport);
@@ -258,6 +259,7 @@ class Backend {
   void forget_wakers() {
     for (std::uint32_t i = 0; i < shard_count_; ++i) {
       events_.set_waker(i, nullptr);
+      memory_.set_waker(i, nullptr);
       database_->set_waker(i, nullptr);
       blocks_->set_waker(i, nullptr);
     }

@@ -66,6 +66,7 @@ struct Connection {
   bool is_starved : 1 = false;
 
   std::size_t pending_output() const { return sending.size() - sent + gathering.size(); }
+  std::size_t held_output() const { return sending.size() + gathering.size(); }
   bool in_flight(Operation operation) const;
   /// Anything that must end before the socket is closed.
   bool any_in_flight() const {

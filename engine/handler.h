@@ -70,6 +70,9 @@ class Transport {
   /// Bytes that wait to be sent, those in flight included.
   virtual std::size_t pending_output(ConnectionId connection) const = 0;
 
+  /// Memory that these bytes take: what was sent of them goes back with the last one only.
+  virtual std::size_t held_output(ConnectionId connection) const = 0;
+
   /// Calls on_drained when all of it was handed to the kernel, however little it was. Something
   /// must wait.
   virtual void call_when_drained(ConnectionId connection) = 0;

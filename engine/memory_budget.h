@@ -12,9 +12,11 @@
 
 namespace parsec::engine {
 
+class Waker;
+
 class MemoryBudget {
  public:
-  MemoryBudget(std::size_t limit, std::uint32_t shards) : limit_(limit), largest_(shards) {}
+  MemoryBudget(std::size_t limit, std::uint32_t shards) : limit_(limit), shards_(shards) {}
 
   enum class Pressure : std::uint8_t {
     none,
@@ -28,6 +30,13 @@ class MemoryBudget {
   }
 
   std::size_t limit() const { return limit_; }
+  std::uint32_t shards() const { return static_cast<std::uint32_t>(shards_.size()); }
+  /// How many bytes must go for the pressure to be less than this. Any thread.
+  std::size_t excess_over(Pressure pressure) const {
+    const std::size_t most = pressure == Pressure::too_high ? limit_ / 20 * 19 : limit_ / 5 * 4;
+    const auto held = static_cast<std::size_t>(std::max<std::int64_t>(0, used()));
+    return held < most ? 0 : held - most + 1;
+  }
   /// Bytes, as far as the shards have said. Any thread.
   std::int64_t used() const { return used_.load(std::memory_order_relaxed); }
 
@@ -35,7 +44,14 @@ class MemoryBudget {
   /// one's turn to go. Of several equals, the first shard's.
   bool is_largest(std::uint32_t shard, std::size_t bytes);
 
-  /// One shard's part. Its thread only.
+  /// A shard that sleeps does not notice that memory became short: whoever does wakes the others.
+  /// Null: nobody. Any thread; a Waker that was set must live until another one is.
+  void set_waker(std::uint32_t shard, Waker* waker) {
+    shards_[shard].waker.store(waker, std::memory_order_release);
+  }
+  void wake_others(std::uint32_t shard);
+
+  /// One thread's part. Its thread only.
   class Share {
    public:
     explicit Share(MemoryBudget& budget) : budget_(&budget) {}
@@ -63,7 +79,11 @@ class MemoryBudget {
  private:
   const std::size_t limit_;
   std::atomic<std::int64_t> used_ = 0;
-  std::vector<std::atomic<std::size_t>> largest_;  // by shard
+  struct Shard {
+    std::atomic<std::size_t> largest = 0;
+    std::atomic<Waker*> waker = nullptr;
+  };
+  std::vector<Shard> shards_;
 };
 
 }  // namespace parsec::engine

@@ -87,6 +87,11 @@ std::size_t ShardCore::pending_output(ConnectionId connection) const {
   return found == nullptr ? 0 : found->pending_output();
 }
 
+std::size_t ShardCore::held_output(ConnectionId connection) const {
+  const Connection* found = table_.find(connection);
+  return found == nullptr ? 0 : found->held_output();
+}
+
 void ShardCore::call_when_drained(ConnectionId connection) {
   if (Connection* found = find_open(connection)) found->owes_drained = true;
 }

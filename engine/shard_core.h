@@ -31,6 +31,7 @@ class ShardCore : public Transport {
   OutputBuffer& output(ConnectionId connection) final;
   bool is_open(ConnectionId connection) const final;
   std::size_t pending_output(ConnectionId connection) const final;
+  std::size_t held_output(ConnectionId connection) const final;
   void call_when_drained(ConnectionId connection) final;
   void close(ConnectionId connection, CloseMode mode) final;
   void set_deadline(ConnectionId connection, Duration after) final;

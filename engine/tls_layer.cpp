@@ -188,6 +188,12 @@ std::size_t TlsLayer::pending_output(ConnectionId id) const {
   return pending;
 }
 
+std::size_t TlsLayer::held_output(ConnectionId id) const {
+  const Connection* connection = find(id);
+  if (connection == nullptr) return 0;
+  return connection->sending.size() + connection->gathering.size() + below_.held_output(id);
+}
+
 void TlsLayer::call_when_drained(ConnectionId id) {
   Connection* connection = find(id);
   if (connection == nullptr || connection->over) return;

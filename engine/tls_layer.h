@@ -56,6 +56,7 @@ class TlsLayer final : public Handler, public Transport {
   OutputBuffer& output(ConnectionId id) override;
   bool is_open(ConnectionId id) const override;
   std::size_t pending_output(ConnectionId id) const override;
+  std::size_t held_output(ConnectionId id) const override;
   void call_when_drained(ConnectionId id) override;
   void close(ConnectionId id, CloseMode mode) override;
   void set_deadline(ConnectionId id, Duration after) override;

@@ -27,9 +27,10 @@ namespace parsec::protocol {
 class LongReply {
  public:
   LongReply(Session& session, std::uint32_t fields, std::size_t size_hint) : session_(session) {
-    session.begin_long_reply();
+    session.begin_long_reply(buffer_);
     reply_.emplace(buffer_, "ok", fields, size_hint);
   }
+  ~LongReply() { session_.forget_long_reply(); }
   LongReply(const LongReply&) = delete;
   LongReply& operator=(const LongReply&) = delete;
 
@@ -51,7 +52,7 @@ class LongReply {
   /// At the end: it is whole.
   void send() {
     reply_.reset();  // writes the length
-    session_.send_long_reply(std::move(buffer_));
+    session_.send_long_reply(buffer_);
   }
 
  private:

@@ -32,7 +32,8 @@ Service::Service(const Settings& settings, engine::Transport& transport, db::Gat
       wrong_tokens_(settings.wrong_token_pause, settings.most_wrong_token_pause),
       memory_(memory),
       held_(memory),
-      shard_(shard) {}
+      shard_(shard),
+      shards_(memory.shards()) {}
 
 Service::~Service() = default;
 
@@ -60,7 +61,9 @@ void Service::list_stranger(engine::ConnectionId connection, std::string_view pe
         "see --max-strangers, --max-strangers-of-an-address",
         *count, peer_address);
   }
-  find(*leaving)->leave_as_stranger();
+  Session& leaver = *find(*leaving);
+  leaver.leave_as_stranger();
+  count_memory(leaver);
 }
 
 void Service::on_data(engine::ConnectionId connection, std::span<std::byte> bytes) {
@@ -88,7 +91,8 @@ void Service::on_closed(engine::ConnectionId connection, engine::CloseReason rea
   assert(find(connection) != nullptr);
   log::info("connection {:x}: closed, {}", connection.packed(), engine::name(reason));
   strangers_.remove(connection);
-  held_.add(-static_cast<std::int64_t>(sessions_[connection.slot]->counted_bytes));
+  Session& session = *sessions_[connection.slot];
+  recount(session, 0, 0);
   sessions_[connection.slot].reset();
 }
 
@@ -164,6 +168,7 @@ bool Service::drain_events() {
       case InboxItem::Kind::fence_broken:
         if (auto* session = find(engine::ConnectionId::unpacked(item.token))) {
           session->on_fence(item.kind == InboxItem::Kind::fence_kept);
+          count_memory(*session);
         }
         break;
       case InboxItem::Kind::gap:
@@ -192,75 +197,8 @@ void Service::retry_waiting() {
   }
 }
 
-// --- Memory
-
-/// Output that waits is counted again when it is gone.
-void Service::count_memory(Session& session) {
-  const std::size_t held = session.held_bytes();
-  if (held == session.counted_bytes) return;
-  held_.add(static_cast<std::int64_t>(held) - static_cast<std::int64_t>(session.counted_bytes));
-  session.counted_bytes = held;
-  if (transport_.pending_output(session.connection()) > settings_.memory_free_bytes) {
-    transport_.call_when_drained(session.connection());
-  }
-}
-
-void Service::relieve_memory() {
-  const auto pressure = memory_.pressure();
-  if (pressure == engine::MemoryBudget::Pressure::none && waiting_memory_.empty()) return;
-  if (transport_.now() < next_memory_check_) return;
-  next_memory_check_ = transport_.now() + settings_.memory_check_interval;
-  held_.tell();
-  if (pressure == engine::MemoryBudget::Pressure::too_high) return end_largest_holder();
-  if (pressure != engine::MemoryBudget::Pressure::none) return;
-  for (const auto connection : std::exchange(waiting_memory_, {})) {
-    if (auto* session = find(connection)) session->on_memory();
-  }
-}
-
-/// Of this shard, if no other shard has a larger one.
-void Service::end_largest_holder() {
-  Session* largest = nullptr;
-  for (const auto& session : sessions_) {
-    if (!session) continue;
-    if (largest == nullptr || session->counted_bytes > largest->counted_bytes) {
-      largest = session.get();
-    }
-  }
-  const std::size_t bytes = largest == nullptr ? 0 : largest->counted_bytes;
-  if (!memory_.is_largest(shard_, bytes) || bytes < settings_.least_held_bytes) return;
-  largest->end_for_memory(memory_.limit());
-  count_memory(*largest);
-  held_.tell();
-}
-
-// --- Messages that were begun
-
-void Service::watch_message(engine::ConnectionId connection) {
-  if (begun_messages_.empty()) {
-    next_message_check_ = transport_.now() + settings_.message_progress_time;
-  }
-  begun_messages_.push_back(connection);
-}
-
-void Service::check_messages() {
-  if (begun_messages_.empty() || transport_.now() < next_message_check_) return;
-  next_message_check_ = transport_.now() + settings_.message_progress_time;
-  std::erase_if(begun_messages_, [this](engine::ConnectionId connection) {
-    auto* session = find(connection);
-    if (session == nullptr) return true;
-    const auto progress = session->look_at_message(settings_.message_progress_bytes);
-    if (progress == Session::Progress::no_message) return true;
-    if (progress == Session::Progress::enough) return false;
-    session->end_as_too_slow();
-    count_memory(*session);
-    return true;
-  });
-}
-
 engine::TimePoint Service::next_work() const {
-  auto next = engine::TimePoint::max();
-  if (is_short_of_memory() || !waiting_memory_.empty()) next = next_memory_check_;
+  auto next = next_memory_check();
   if (!begun_messages_.empty()) next = std::min(next, next_message_check_);
   return next;
 }

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -85,8 +87,15 @@ class Service final : public engine::Handler {
   bool drain_events();
   void retry_waiting();
   void count_memory(Session& session);
+  void recount(Session& session, std::size_t held, std::size_t strange);
+  engine::TimePoint next_memory_check() const;
   void relieve_memory();
-  void end_largest_holder();
+  void relieve_used_up(engine::TimePoint now);
+  void relieve_waiting(engine::TimePoint now);
+  std::vector<Session*> holders_of(std::size_t least_bytes) const;
+  void end_largest(std::span<Session* const> holders, std::size_t to_free);
+  std::int64_t strangers_may_hold() const;
+  void end_strangers_that_hold_too_much();
   void check_messages();
   bool run_yielding();
 
@@ -108,9 +117,14 @@ class Service final : public engine::Handler {
 
   engine::MemoryBudget& memory_;
   engine::MemoryBudget::Share held_;
+  std::int64_t strangers_held_ = 0;  // of these
   const std::uint32_t shard_;
-  engine::TimePoint next_memory_check_{};
+  const std::uint32_t shards_;
+  engine::TimePoint last_memory_check_{};
+  std::optional<engine::TimePoint> used_up_since_;
   std::vector<engine::ConnectionId> waiting_memory_;
+  std::optional<engine::TimePoint> waiting_memory_since_;
+  engine::Occasional greedy_strangers_;
   engine::TimePoint next_message_check_{};
   std::vector<engine::ConnectionId> begun_messages_;
 

@@ -37,6 +37,7 @@ Session::Session(Service& service, engine::ConnectionId connection, std::string_
 }
 
 Session::~Session() {
+  command_.reset();  // may tell this session of its end
   release_identity();
   release_results();
 }
@@ -118,6 +119,11 @@ Session::Progress Session::look_at_message(std::size_t least_bytes) {
     message_watched_ = false;
     return Progress::no_message;
   }
+  // Whom we do not read cannot go on.
+  if (lacks_memory_ || reading_paused_) {
+    inbound_->was_seen = false;
+    return Progress::enough;
+  }
   const bool was_seen = std::exchange(inbound_->was_seen, true);
   const std::size_t progress = std::exchange(inbound_->progress, 0);
   return !was_seen || progress >= least_bytes ? Progress::enough : Progress::too_little;
@@ -131,7 +137,9 @@ void Session::end_as_too_slow() {
 // --- Memory
 
 std::size_t Session::held_bytes() const {
-  std::size_t held = service_.transport().pending_output(connection_);
+  std::size_t held = service_.transport().held_output(connection_);
+  if (opening_) held += opening_->head.capacity();
+  if (long_reply_ != nullptr) held += long_reply_->size();
   if (inbound_) held += inbound_->message.capacity() + inbound_->waiting_bytes;
   if (call_ != nullptr) held += call_->size_bytes();
   if (reply_ != nullptr) held += reply_->size_bytes() + reply_->result_bytes();
@@ -139,16 +147,10 @@ std::size_t Session::held_bytes() const {
   return held;
 }
 
-void Session::end_for_memory(std::size_t limit) {
-  constexpr std::size_t mebibyte = 1 << 20;
-  log::warn(
-      "connection {:x}: organization={} device={} ended: of all connections it holds the most "
-      "memory, {} MiB, and all together too much of the {} MiB that they may (--memory-limit)",
-      connection_.packed(), identity_.organization_id, identity_.device_id, held_bytes() / mebibyte,
-      limit / mebibyte);
+void Session::end_for_memory() {
+  ended_for_memory_ = true;
   end(CloseCode::normal);
   inbound_.reset();
-  // What waits for the peer is what holds the memory.
   service_.transport().close(connection_, engine::CloseMode::abort);
 }
 
@@ -450,7 +452,13 @@ Reply Session::reply_ok(std::uint32_t fields, std::size_t size_hint) {
   return Reply{output(), "ok", fields, size_hint};
 }
 
-void Session::send_long_reply(engine::OutputBuffer reply) {
+void Session::begin_long_reply(const engine::OutputBuffer& reply) {
+  log_reply("ok");
+  long_reply_ = &reply;
+}
+
+void Session::send_long_reply(engine::OutputBuffer& reply) {
+  forget_long_reply();
   auto& out = output();
   if (out.empty()) {
     out = std::move(reply);

@@ -111,9 +111,16 @@ class Session {
   /// Memory that it takes beside itself, and that ending it gives back: unread output, messages,
   /// requests, results. What the database and the block stores have meanwhile they count.
   std::size_t held_bytes() const;
-  std::size_t counted_bytes = 0;  // of these, in the shard's count
-  /// It holds the most, and there is too little for all.
-  void end_for_memory(std::size_t limit);
+  std::size_t counted_bytes = 0;          // of these, in the shard's count
+  std::size_t counted_strange_bytes = 0;  // and in that of strangers
+  bool is_stranger() const {
+    return phase_ == Phase::http || phase_ == Phase::handshake ||
+           (phase_ == Phase::commands && identity_.kind == ConnectionKind::anonymous);
+  }
+  /// There is too little for all. At once: what waits for the peer is what holds the memory.
+  void end_for_memory();
+  /// It was ended so; its memory goes back when the kernel lets go of it.
+  bool ended_for_memory() const { return ended_for_memory_; }
   /// Looks at the message that was begun, if there is one. It may go on: it is new since the last
   /// look, or got so many bytes.
   enum class Progress : std::uint8_t { no_message, enough, too_little };
@@ -257,8 +264,10 @@ class Session {
   /// {"status": "invalid_certification", "reason": "Invalid certification data (<detail>)."}
   void reply_invalid_certification(const CertificateError& error);
   /// As reply_ok, into a buffer of its own (long_reply.h), which the session then sends.
-  void begin_long_reply() { log_reply("ok"); }
-  void send_long_reply(engine::OutputBuffer reply);
+  void begin_long_reply(const engine::OutputBuffer& reply);
+  void send_long_reply(engine::OutputBuffer& reply);
+  /// It will not be sent, or was.
+  void forget_long_reply() { long_reply_ = nullptr; }
   /// The reply of events_listen, encoded once for the whole audience.
   void reply_event(const SharedEvent& event);
 
@@ -358,10 +367,6 @@ class Session {
   void pause_if_too_much_waits();
 
   // Requests
-  bool is_stranger() const {
-    return phase_ == Phase::http || phase_ == Phase::handshake ||
-           (phase_ == Phase::commands && identity_.kind == ConnectionKind::anonymous);
-  }
   void start_pause(std::chrono::milliseconds duration);
   void start_yield();
   void resume_reading_if_free();
@@ -420,12 +425,14 @@ class Session {
   bool reading_paused_ = false;  // too much waits
   bool lacks_memory_ = false;    // reading is paused until there is some
   bool message_watched_ = false;
+  bool ended_for_memory_ = false;
   bool message_is_text_ = false;
   const CommandSpec* spec_ = nullptr;  // of the command under way; null in the handshake
   Command command_;
   db::Request* call_ = nullptr;   // being filled, or refused by a full ring
   db::Request* reply_ = nullptr;  // executed, its rows are being read
   db::BlockJob* block_job_ = nullptr;
+  const engine::OutputBuffer* long_reply_ = nullptr;  // that is being written
   std::unique_ptr<Opening> opening_;
   std::unique_ptr<Inbound> inbound_;
   std::unique_ptr<Subscription> subscription_;

@@ -70,6 +70,12 @@ struct Settings {
   std::size_t memory_free_bytes = 64 * 1024;
   std::size_t least_held_bytes = 256 * 1024;
   std::chrono::milliseconds memory_check_interval{20};
+  /// When somebody waits for memory so long, or it is used up so long, then whoever holds the most
+  /// goes although some is left, or although it is no more than this.
+  std::chrono::milliseconds memory_patience{3'000};
+  std::size_t least_held_bytes_of_many = 4 * 1024;
+  /// Strangers together (strangers.h) hold a part of it only: the rest is left to members.
+  std::size_t strangers_part_of_memory = 8;
   /// Rows of a reply that are written in one go; then others get their turn.
   int rows_of_a_slice = 4096;
   std::size_t bytes_of_a_slice = 1024 * 1024;

@@ -19,6 +19,7 @@ class Wire final : public Transport {
   OutputBuffer& output(ConnectionId side) override { return said_[side.slot]; }
   bool is_open(ConnectionId) const override { return true; }
   std::size_t pending_output(ConnectionId side) const override { return said_[side.slot].size(); }
+  std::size_t held_output(ConnectionId side) const override { return pending_output(side); }
   void call_when_drained(ConnectionId) override {}
   void close(ConnectionId, CloseMode) override {}
   void set_deadline(ConnectionId, Duration) override {}

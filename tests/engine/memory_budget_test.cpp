@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
+#include "engine/waker.h"
+
 namespace parsec::engine {
 namespace {
 
@@ -43,6 +47,32 @@ TEST(MemoryBudget, WhatAShardHeldIsGoneWithIt) {
     share.add(mebibyte);
   }
   EXPECT_EQ(budget.used(), 0);
+}
+
+TEST(MemoryBudget, TellsHowMuchMustGo) {
+  MemoryBudget budget{100 * mebibyte, 1};
+  MemoryBudget::Share share{budget};
+  for (const auto& [pressure, held] : {std::pair{Pressure::too_high, 97}, {Pressure::high, 90}}) {
+    share.add(held * mebibyte - share.held());
+    EXPECT_GE(budget.pressure(), pressure);
+    share.add(-static_cast<std::int64_t>(budget.excess_over(pressure)));
+    share.tell();
+    EXPECT_LT(budget.pressure(), pressure);
+    EXPECT_EQ(budget.excess_over(pressure), 0U);
+  }
+}
+
+TEST(MemoryBudget, OneShardWakesTheOthers) {
+  MemoryBudget budget{mebibyte, 3};
+  Waker own;
+  Waker other;
+  budget.set_waker(0, &own);
+  budget.set_waker(1, &other);
+  own.park();
+  other.park();
+  budget.wake_others(0);
+  EXPECT_FALSE(own.drain());
+  EXPECT_TRUE(other.drain());
 }
 
 TEST(MemoryBudget, OneShardHasTheLargestHolder) {

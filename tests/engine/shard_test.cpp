@@ -191,6 +191,22 @@ TEST_P(ShardTest, AppendedMeanwhileIsSentNextAndInOrder) {
   EXPECT_EQ(transport().pending_output(handler().last), 0u);
 }
 
+TEST_P(ShardTest, WhatWasSentIsHeldUntilAllIs) {
+  options.network.socket_buffer = 1000;
+  start();
+  handler().open_hook = [&](ConnectionId id) {
+    transport().output(id).append(std::string(50'000, 'x'));
+  };
+  const auto client = connect([](ScriptedClient& self) { self.set_reading(false); });
+  ASSERT_TRUE(run_for(100ms));
+  EXPECT_LT(transport().pending_output(handler().last), 50'000U);
+  EXPECT_EQ(transport().held_output(handler().last), 50'000U);
+  client->set_reading(true);
+  ASSERT_TRUE(sim->run_until([&] { return client->received.size() == 50'000; }));
+  ASSERT_TRUE(run_for(10ms));
+  EXPECT_EQ(transport().held_output(handler().last), 0U);
+}
+
 TEST_P(ShardTest, TellsOnceThatOutputDrained) {
   options.network.socket_buffer = 1000;
   options.limits.output_high_water = 4000;

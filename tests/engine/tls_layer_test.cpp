@@ -313,9 +313,11 @@ TEST_F(TlsLayerTest, ALargeReplyIsEncryptedAsItDrains) {
   const std::size_t pending = notes_->transport.pending_output(id);
   EXPECT_GT(pending, reply.size());
   EXPECT_LT(below_.pending_output(id), limits_.output_high_water + 17'000);
+  EXPECT_GE(notes_->transport.held_output(id), reply.size() + below_.held_output(id));
   EXPECT_EQ(notes_->drained, 0);
   settle();
   EXPECT_EQ(client_->plain, reply);
+  EXPECT_EQ(notes_->transport.held_output(id), 0u);
   EXPECT_EQ(notes_->drained, 1);
   EXPECT_EQ(notes_->transport.pending_output(id), 0u);
 }

@@ -15,6 +15,7 @@ class FakeTransport final : public engine::Transport {
  public:
   struct Connection {
     engine::OutputBuffer output;
+    std::size_t sent = 0;  // bytes of the same buffer, before these
     std::optional<engine::CloseMode> closed;
     std::optional<engine::Duration> deadline;
     bool wants_drained = false;
@@ -37,6 +38,10 @@ class FakeTransport final : public engine::Transport {
   }
   std::size_t pending_output(engine::ConnectionId id) const override {
     return connections_.at(id.packed()).output.size();
+  }
+  std::size_t held_output(engine::ConnectionId id) const override {
+    const auto& connection = connections_.at(id.packed());
+    return connection.output.size() + connection.sent;
   }
   void call_when_drained(engine::ConnectionId id) override {
     connections_[id.packed()].wants_drained = true;

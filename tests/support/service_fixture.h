@@ -89,7 +89,8 @@ using WriteMap = std::function<void(msgpack::Writer&)>;
 
 class ServiceFixture {
  public:
-  ServiceFixture();
+  explicit ServiceFixture(std::size_t memory_limit = std::size_t{1} << 30,
+                          std::uint32_t shards = 1);
 
   // --- A connection's life
   engine::ConnectionId open();
@@ -140,7 +141,7 @@ class ServiceFixture {
   protocol::EventInbox inbox{1024};
   RecordingOutbox outbox;
   protocol::ClaimerCounts claimers;
-  engine::MemoryBudget memory{std::size_t{1} << 30, 1};
+  engine::MemoryBudget memory;
   protocol::Service service;
   SigningKey root_key;
   protocol::Challenge challenge{};  // of the last open_websocket()
