@@ -76,8 +76,8 @@ struct Settings {
   std::size_t least_held_bytes_of_many = 4 * 1024;
   /// Strangers together (strangers.h) hold a part of it only: the rest is left to members.
   std::size_t strangers_part_of_memory = 8;
-  /// Rows of a reply that are written in one go; then others get their turn.
-  int rows_of_a_slice = 4096;
+  /// Rows of a reply that are written in one go, some 100 µs; then others get their turn.
+  int rows_of_a_slice = 1024;
   std::size_t bytes_of_a_slice = 1024 * 1024;
   /// Events that wait for events_listen; beyond, the connection is closed so that none is lost
   /// silently (protocol/6-events.md §6.1).

@@ -155,10 +155,17 @@ Command get_invitation_creator(Session& session, Fields fields, const Family& fa
   const db::Rows rows = co_await session.execute(call);
   if (rows.status() != "ok") co_return session.reply_error("not_found");
   using Columns = db::functions::InvitationCreatorColumns;
-  Reply reply = session.reply_ok(3, 1024 + size_of_lists(rows));
+  LongReply reply{session, 3, 0};
+  CertificateLists lists{reply, rows};
+  while (lists.count()) co_await session.yield();
   reply.key("device_certificate").bin(rows.bytes(0, Columns::device_certificate));
   reply.key("user_certificate").bin(rows.bytes(0, Columns::user_certificate));
-  write_trustchain(reply, rows);
+  reply.key("trustchain").map(CertificateLists::trustchain.size());
+  for (const std::string_view list : CertificateLists::trustchain) {
+    lists.begin(list, list);
+    while (lists.write()) co_await session.yield();
+  }
+  reply.send();
 }
 
 /// What the claimer waits for: both values of the answer, empty if the event had no room for them.

@@ -1,6 +1,7 @@
 #include "protocol/commands/certificate_lists.h"
 
-#include <cstdint>
+#include <algorithm>
+#include <cassert>
 
 #include "db/functions/apiv1_invitation.h"
 #include "db/functions/user.h"
@@ -16,29 +17,33 @@ static_assert(Columns::certificate == CreatorColumns::certificate);
 
 }  // namespace
 
-void write_list(msgpack::Writer& writer, const db::Rows& rows, std::string_view list) {
-  std::uint32_t count = 0;
-  for (int row = 1; row < rows.count(); ++row) count += rows.text(row, Columns::list) == list;
-  writer.array(count);
-  for (int row = 1; row < rows.count(); ++row) {
-    if (rows.text(row, Columns::list) != list) continue;
-    writer.bin(rows.bytes(row, Columns::certificate));
-  }
+std::size_t CertificateLists::list_of(int row) const {
+  const auto found = std::ranges::find(names, rows_.text(row, Columns::list));
+  assert(found != names.end());
+  return static_cast<std::size_t>(found - names.begin());
 }
 
-void write_trustchain(Reply& reply, const db::Rows& rows) {
-  reply.key("trustchain").map(3);
-  for (const auto* list : {"devices", "users", "revoked_users"}) {
-    write_list(reply.key(list), rows, list);
+bool CertificateLists::count() {
+  while (row_ < rows_.count()) {
+    ++counts_[list_of(row_++)];
+    if (reply_.is_time_to_yield()) return true;
   }
+  return false;
 }
 
-std::size_t size_of_lists(const db::Rows& rows) {
-  std::size_t size = 0;
-  for (int row = 1; row < rows.count(); ++row) {
-    size += 5 + rows.bytes(row, Columns::certificate).size();  // 5: head of the longest bin
+void CertificateLists::begin(std::string_view key, std::string_view list) {
+  list_ = static_cast<std::size_t>(std::ranges::find(names, list) - names.begin());
+  row_ = 1;
+  reply_.key(key).array(counts_[list_]);
+}
+
+bool CertificateLists::write() {
+  while (row_ < rows_.count()) {
+    const int row = row_++;
+    if (list_of(row) == list_) reply_.writer().bin(rows_.bytes(row, Columns::certificate));
+    if (reply_.is_time_to_yield()) return true;
   }
-  return size;
+  return false;
 }
 
 }  // namespace parsec::protocol::commands

@@ -6,6 +6,7 @@
 #include "db/functions/invite.h"
 #include "protocol/commands/commands.h"
 #include "protocol/commands/refusals.h"
+#include "protocol/long_reply.h"
 #include "protocol/random.h"
 #include "protocol/service.h"
 
@@ -134,7 +135,7 @@ Command invite_list(Session& session, Fields) {
 
   const auto& presence = session.service().presence();
   InvitationKey key{std::string{session.organization_id()}, {}};
-  Reply reply = session.reply_ok(1);
+  LongReply reply{session, 1, 0};
   auto& invitations = reply.key("invitations");
   invitations.array(static_cast<std::uint32_t>(rows.count() - 1));
   for (int row = 1; row < rows.count(); ++row) {
@@ -146,7 +147,9 @@ Command invite_list(Session& session, Fields) {
     reply.key("created_on").datetime(rows.datetime(row, Columns::created_on));
     if (is_user) reply.key("claimer_email").str(rows.text(row, Columns::claimer_email));
     reply.key("status").str(presence.status(key));
+    if (reply.is_time_to_yield()) co_await session.yield();
   }
+  reply.send();
 }
 
 Command invite_info(Session& session, Fields) {

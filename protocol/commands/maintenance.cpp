@@ -7,6 +7,7 @@
 
 #include "protocol/commands/commands.h"
 #include "protocol/commands/refusals.h"
+#include "protocol/long_reply.h"
 #include "protocol/notification.h"
 #include "protocol/service.h"
 
@@ -131,14 +132,16 @@ Command vlob_maintenance_get_reencryption_batch(Session& session, Fields fields)
   if (rows.status() != "ok") co_return reply_refusal(session, rows.status(), about_realm(realm_id));
   std::size_t bytes = 64;
   for (int row = 1; row < rows.count(); ++row) bytes += 64 + rows.bytes(row, Columns::blob).size();
-  auto reply = session.reply_ok(1, bytes);
+  LongReply reply{session, 1, bytes};
   reply.key("batch").array(static_cast<std::uint32_t>(rows.count() - 1));
   for (int row = 1; row < rows.count(); ++row) {
     reply.writer().map(3);
     reply.key("vlob_id").uuid(rows.uuid(row, Columns::vlob_id));
     reply.key("version").integer(rows.integer(row, Columns::version));
     reply.key("blob").bin(rows.bytes(row, Columns::blob));
+    if (reply.is_time_to_yield()) co_await session.yield();
   }
+  reply.send();
 }
 
 Command vlob_maintenance_save_reencryption_batch(Session& session, Fields fields) {

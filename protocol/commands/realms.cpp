@@ -2,6 +2,7 @@
 #include "db/functions/realm.h"
 #include "protocol/commands/commands.h"
 #include "protocol/commands/refusals.h"
+#include "protocol/long_reply.h"
 #include "protocol/notification.h"
 
 namespace parsec::protocol::commands {
@@ -120,11 +121,13 @@ Command realm_get_role_certificates(Session& session, Fields fields) {
   db::functions::realm_get_role_certificates(call, author_of(session), realm_id, since);
   const db::Rows rows = co_await session.execute(call);
   if (rows.status() != "ok") co_return reply_refusal(session, rows.status(), about_realm(realm_id));
-  auto reply = session.reply_ok(1);
+  LongReply reply{session, 1, 0};
   reply.key("certificates").array(static_cast<std::uint32_t>(rows.count() - 1));
   for (int row = 1; row < rows.count(); ++row) {
     reply.writer().bin(rows.bytes(row, Columns::certificate));
+    if (reply.is_time_to_yield()) co_await session.yield();
   }
+  reply.send();
 }
 
 Command realm_update_roles(Session& session, Fields fields) {

@@ -27,7 +27,9 @@ Command user_get(Session& session, Fields fields) {
   const db::Rows rows = co_await session.execute(call);
   if (rows.status() != "ok") co_return session.reply_error("not_found");
 
-  Reply reply = session.reply_ok(4, 1024 + size_of_lists(rows));
+  LongReply reply{session, 4, 0};
+  CertificateLists lists{reply, rows};
+  while (lists.count()) co_await session.yield();
   reply.key("user_certificate").bin(rows.bytes(0, UserRows::user_certificate));
   auto& revoked = reply.key("revoked_user_certificate");
   if (rows.is_null(0, UserRows::revoked_user_certificate)) {
@@ -35,8 +37,14 @@ Command user_get(Session& session, Fields fields) {
   } else {
     revoked.bin(rows.bytes(0, UserRows::revoked_user_certificate));
   }
-  write_list(reply.key("device_certificates"), rows, "own");
-  write_trustchain(reply, rows);
+  lists.begin("device_certificates", "own");
+  while (lists.write()) co_await session.yield();
+  reply.key("trustchain").map(CertificateLists::trustchain.size());
+  for (const std::string_view list : CertificateLists::trustchain) {
+    lists.begin(list, list);
+    while (lists.write()) co_await session.yield();
+  }
+  reply.send();
 }
 
 Command human_find(Session& session, Fields fields) {
