@@ -15,6 +15,7 @@
 
 #include "app/logging.h"
 #include "app/outbox.h"
+#include "app/proxy_settings.h"
 #include "app/stop_signals.h"
 #include "app/version.h"
 #include "db/block_stores.h"
@@ -313,6 +314,9 @@ int run_backend(const Configuration& configuration) {
   StopSignals signals;
   auto logging = Logging::start(configuration.log);
   if (!logging) return fail(logging.error());
+  if (const auto complaint = complaint_about_proxies(process_environment())) {
+    return fail(*complaint);
+  }
   if (configuration.sentry_url_given) {
     std::fputs("Note: --sentry-url has no effect: this server does not report to Sentry.\n",
                stderr);

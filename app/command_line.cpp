@@ -190,6 +190,19 @@ OptionValues values_of(const Node& node, const Environment& environment) {
   return values;
 }
 
+/// Of what belongs to no option: its name. The rest may be a secret, or the end of one that has
+/// spaces and no quotes.
+std::string stray(std::string_view argument) {
+  if (argument.starts_with("--")) {
+    return "No such option or argument '" + std::string{argument.substr(0, argument.find('='))} +
+           "'.";
+  }
+  if (argument.starts_with('-')) {
+    return "No such option or argument '" + std::string{argument.substr(0, 2)} + "'.";
+  }
+  return "An argument belongs to no option (it is not shown). A value with spaces needs quotes.";
+}
+
 Ending complaint(const Node& node, std::string_view message) {
   const CommandDescription& command = node.entry->description;
   return {usage_exit_code, usage_line(command, descriptions()) + "\nTry '" +
@@ -212,7 +225,7 @@ Ending ending_of(const CLI::ParseError& error, const Node& node) {
     return complaint(node,
                      "Missing argument '" + std::string{node.entry->description.argument} + "'.");
   }
-  if (!rest.empty()) return complaint(node, "No such option or argument '" + rest.front() + "'.");
+  if (!rest.empty()) return complaint(node, stray(rest.front()));
   return complaint(node, text);
 }
 

@@ -10,6 +10,7 @@
 
 #include "app/option_reader.h"
 #include "app/value_parsing.h"
+#include "engine/http_url.h"
 
 namespace parsec::app {
 namespace {
@@ -192,8 +193,13 @@ void read_organizations(OptionReader& read, Configuration& configuration) {
       read.boolean("--spontaneous-organization-bootstrap");
   std::string& webhook = configuration.organization_bootstrap_webhook;
   webhook = read.text("--organization-bootstrap-webhook");
-  if (!webhook.empty() && !is_http_url(webhook)) {
-    read.complain("--organization-bootstrap-webhook", "must be an http:// or https:// URL");
+  if (webhook.empty()) return;
+  const std::string kind = "must be an http:// or https:// URL";
+  const auto complaint = engine::complaint_about_url(webhook, engine::UrlUser::allowed);
+  if (complaint) {
+    read.complain("--organization-bootstrap-webhook", kind + "; this one " + *complaint);
+  } else if (!is_http_url(webhook)) {
+    read.complain("--organization-bootstrap-webhook", kind);
   }
 }
 

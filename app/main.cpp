@@ -11,6 +11,7 @@
 #include "app/backend_run.h"
 #include "app/command_line.h"
 #include "app/core_organization.h"
+#include "app/hidden_arguments.h"
 #include "app/options.h"
 
 namespace {
@@ -42,6 +43,7 @@ const char* advice_on(const std::error_code& code) {
 int main(int count, char** values) {
   std::signal(SIGPIPE, SIG_IGN);  // a peer that is gone is an error of the call, not the end of us
   const std::vector<std::string> arguments(values + 1, values + count);
+  parsec::app::hide_secrets({values + 1, values + count});
   const auto command =
       parsec::app::parse_command_line(arguments, parsec::app::process_environment());
   if (!command) {

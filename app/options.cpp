@@ -44,7 +44,8 @@ constexpr auto storage = std::to_array<Option>({
      .metavar = "URL",
      .help = "Where metadata is kept: postgresql://... , embedded:DIRECTORY (a private PostgreSQL "
              "in that directory), or MOCKED (the same in a temporary directory).",
-     .required = true},
+     .required = true,
+     .secret = true},
     {.name = "--db-min-connections",
      .variable = "PARSEC_DB_MIN_CONNECTIONS",
      .metavar = "NUMBER",
@@ -74,7 +75,8 @@ constexpr auto storage = std::to_array<Option>({
              "swift:AUTH_URL:TENANT:CONTAINER:USER:PASSWORD, or several of "
              "raid0|raid1|raid5:NODE:CONFIG. In the variable several are separated by spaces.",
      .required = true,
-     .repeatable = true},
+     .repeatable = true,
+     .secret = true},
     {.name = "--mocked-blockstore-size",
      .variable = "PARSEC_MOCKED_BLOCKSTORE_SIZE",
      .metavar = "SIZE",
@@ -127,14 +129,16 @@ constexpr auto organizations = std::to_array<Option>({
      .variable = "PARSEC_ADMINISTRATION_TOKEN",
      .metavar = "TOKEN",
      .help = "Secret that opens the administration commands.",
-     .required = true},
+     .required = true,
+     .secret = true},
     {.name = "--spontaneous-organization-bootstrap",
      .variable = "PARSEC_SPONTANEOUS_ORGANIZATION_BOOTSTRAP",
      .help = "Let anybody create an organization, without the administrator."},
     {.name = "--organization-bootstrap-webhook",
      .variable = "PARSEC_ORGANIZATION_BOOTSTRAP_WEBHOOK",
      .metavar = "URL",
-     .help = "Tell this URL about each bootstrapped organization."},
+     .help = "Tell this URL about each bootstrapped organization.",
+     .secret = true},
 });
 
 constexpr auto mail = std::to_array<Option>({
@@ -155,7 +159,8 @@ constexpr auto mail = std::to_array<Option>({
     {.name = "--email-host-password",
      .variable = "PARSEC_EMAIL_HOST_PASSWORD",
      .metavar = "PASSWORD",
-     .help = "Password of that user."},
+     .help = "Password of that user.",
+     .secret = true},
     {.name = "--email-use-ssl",
      .variable = "PARSEC_EMAIL_USE_SSL",
      .help = "TLS from the first byte."},
@@ -190,7 +195,8 @@ constexpr auto logs = std::to_array<Option>({
     {.name = "--sentry-url",
      .variable = "PARSEC_SENTRY_URL",
      .metavar = "URL",
-     .help = "Accepted for compatibility; it has no effect."},
+     .help = "Accepted for compatibility; it has no effect.",
+     .secret = true},
     {.name = "--debug", .variable = "PARSEC_DEBUG", .help = "Tell the version in HTTP answers."},
     {.name = "--dev",
      .help = "For development: --debug --db=MOCKED --blockstore=MOCKED --email-host=MOCKED "
@@ -287,7 +293,8 @@ constexpr auto migrate = std::to_array<Option>({
      .variable = "PARSEC_DB",
      .metavar = "URL",
      .help = "The database: postgresql://... or embedded:DIRECTORY.",
-     .required = true},
+     .required = true,
+     .secret = true},
     {.name = "--dry-run", .help = "Only tell what would be done."},
 });
 
@@ -303,7 +310,8 @@ constexpr auto core = std::to_array<Option>({
      .variable = "PARSEC_ADMINISTRATION_TOKEN",
      .metavar = "TOKEN",
      .help = "The server's administration token.",
-     .required = true},
+     .required = true,
+     .secret = true},
 });
 
 constexpr auto expiration = std::to_array<Option>({

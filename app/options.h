@@ -25,6 +25,7 @@ struct Option {
   std::string_view help = {};
   bool required = false;
   bool repeatable = false;
+  bool secret = false;  // holds one, or may
 
   bool is_switch() const { return metavar.empty(); }
 };

@@ -7,6 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include "engine/http_url.h"
+
 namespace parsec::db {
 
 namespace {
@@ -47,6 +49,17 @@ std::string quoted(std::string_view before, std::string_view value, std::string_
   return text.append("`").append(value).append("`").append(after);
 }
 
+/// What is shown of a text that should have been a known word or a number: nothing, if it may be
+/// something else, a secret for instance.
+std::string shown(std::string_view text) {
+  constexpr std::size_t longest_word = 16;
+  const bool is_word = text.size() <= longest_word && std::ranges::all_of(text, [](char c) {
+                         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                                (c >= '0' && c <= '9') || c == '-';
+                       });
+  return is_word ? std::string{text} : "(not shown)";
+}
+
 /// An endpoint without a scheme gets https, which spares people most of the escaping.
 std::string with_scheme(const std::string& url) {
   if (url.empty() || url.starts_with("http://") || url.starts_with("https://")) return url;
@@ -71,6 +84,37 @@ Raid parse_raid(std::string_view type) {
   return Raid::none;
 }
 
+/// Of S3 and Swift: what would be misunderstood, or let a part of a secret become something that
+/// messages name. Nothing of it is shown.
+std::optional<std::string> complaint_about_service(std::string_view type, std::string_view url,
+                                                   std::string_view container,
+                                                   std::span<const std::string> fields) {
+  const auto complaint = [&](std::string_view why) {
+    return "Invalid " + std::string{type} + " config: " + std::string{why};
+  };
+  for (const auto& field : fields) {
+    if (std::ranges::any_of(field, [](unsigned char c) { return c < ' ' || c == 0x7F; })) {
+      return complaint("a field holds a control character, perhaps a newline at its end");
+    }
+  }
+  if (url == "https://http" || url == "https://https") {
+    return complaint(R"(the `:` of a URL must be written `\:`, as in `https\://host\:port`)");
+  }
+  if (!url.empty()) {
+    const auto wrong = engine::complaint_about_url(url, engine::UrlUser::forbidden);
+    if (wrong) return complaint("the URL " + *wrong);
+    if (url.find_first_of("?#") != url.npos)
+      return complaint("the URL must hold no `?` and no `#`");
+  }
+  // Keys and passwords often hold one of them, names of buckets and containers do not.
+  if (container.empty() || container.find_first_of("@/+= ") != container.npos) {
+    return complaint(
+        "what stands for the bucket or container is none (it is not shown). Are the fields in "
+        "order, and is each `:` inside of a field written `\\:`?");
+  }
+  return std::nullopt;
+}
+
 Parsed<Node> parse_node(std::span<const std::string> parts) {
   const auto type = upper(parts[0]);
   if (type == "MOCKED" && parts.size() == 1) return BlockStoreConfig::Mocked{};
@@ -80,6 +124,16 @@ Parsed<Node> parse_node(std::span<const std::string> parts) {
       return std::unexpected(quoted("Invalid S3 config, must be ",
                                     "s3:[<endpoint_url>]:<region>:<bucket>:<key>:<secret>"));
     }
+    const auto url = with_scheme(parts[1]);
+    if (auto wrong = complaint_about_service("S3", url, parts[3], parts)) {
+      return std::unexpected(std::move(*wrong));
+    }
+    // It becomes a part of the host.
+    if (url.empty() && parts[2] != shown(parts[2])) {
+      return std::unexpected(
+          "Invalid S3 config: what stands for the region of AWS is none (it is "
+          "not shown). Are the fields in order?");
+    }
     return BlockStoreConfig::S3{with_scheme(parts[1]), parts[2], parts[3], parts[4], parts[5]};
   }
   if (type == "SWIFT") {
@@ -87,9 +141,12 @@ Parsed<Node> parse_node(std::span<const std::string> parts) {
       return std::unexpected(quoted("Invalid SWIFT config, must be ",
                                     "swift:<auth_url>:<tenant>:<container>:<user>:<password>"));
     }
+    if (auto wrong = complaint_about_service("SWIFT", with_scheme(parts[1]), parts[3], parts)) {
+      return std::unexpected(std::move(*wrong));
+    }
     return BlockStoreConfig::Swift{with_scheme(parts[1]), parts[2], parts[3], parts[4], parts[5]};
   }
-  return std::unexpected(quoted("Invalid blockstore type ", parts[0]));
+  return std::unexpected(quoted("Invalid blockstore type ", shown(parts[0])));
 }
 
 struct Value {
@@ -110,7 +167,7 @@ Parsed<Value> parse_value(std::string_view text) {
     const auto* end = index.data() + index.size();
     const auto [stop, error] = std::from_chars(index.data(), end, value.index);
     if (error != std::errc{} || stop != end) {
-      return std::unexpected(quoted("Invalid node index ", index, " (must be integer)"));
+      return std::unexpected(quoted("Invalid node index ", shown(index), " (must be integer)"));
     }
     node_parts = node_parts.subspan(2);
   }
@@ -163,6 +220,12 @@ std::expected<BlockStoreConfig, std::string> parse_block_store(
   std::vector<std::pair<Raid, std::string_view>> kinds;  // of RAID, or without; by appearance
   for (const auto text : values) {
     auto value = parse_value(text);
+    if (!value && !parsed.empty() && text.find(':') == text.npos) {
+      // In the variable spaces separate: it may be the end of a secret.
+      return std::unexpected(
+          "Invalid blockstore config: one of several is none (it is not shown). A space within a "
+          "key or password cannot stand in PARSEC_BLOCKSTORE, only in --blockstore");
+    }
     if (!value) return std::unexpected(std::move(value).error());
     const auto raid = value->raid;
     if (std::ranges::find(kinds, raid, &std::pair<Raid, std::string_view>::first) == kinds.end()) {

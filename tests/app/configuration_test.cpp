@@ -257,6 +257,12 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"token_empty", {"--administration-token", ""}, "must not be empty"},
         Refusal{"webhook", {"--organization-bootstrap-webhook", "ftp://h"}, "http://"},
         Refusal{"webhook_without_host", {"--organization-bootstrap-webhook", "http://"}, "http://"},
+        Refusal{"webhook_with_two_at",
+                {"--organization-bootstrap-webhook", "https://u:se@cret@h/"},
+                "percent-encoded"},
+        Refusal{"webhook_with_a_slash",
+                {"--organization-bootstrap-webhook", "https://u:12/se@h/"},
+                "percent-encoded"},
         Refusal{"backend_addr", {"--backend-addr", "http://h"}, "parsec://"},
         Refusal{"backend_addr_no_ssl", {"--backend-addr", "parsec://h?no_ssl=1"}, "no_ssl"},
         Refusal{

@@ -129,6 +129,23 @@ TEST(Program, CanBeStoppedWhileItWaitsForTheDatabase) {
   EXPECT_EQ(process.wait_exit(), 0);
 }
 
+/// ps, and whoever reads /proc.
+TEST(Program, ShowsNoSecretOfItsCommandLine) {
+  ServerProcess server{{.administration_token = "hidden-token"}};
+  std::ifstream file{"/proc/" + std::to_string(server.process().pid()) + "/cmdline"};
+  const std::string shown{std::istreambuf_iterator<char>{file}, {}};
+  EXPECT_THAT(shown, HasSubstr("--administration-token=***"));
+  EXPECT_THAT(shown, ::testing::Not(HasSubstr("hidden-token")));
+}
+
+TEST(Program, AProxyWhosePasswordIsMisplacedIsRefused) {
+  const auto result =
+      run_parsec({"backend", "run", "--dev"}, {{"https_proxy", "http://user:hid@den@proxy:3128"}});
+  EXPECT_EQ(result.exit, 1);
+  EXPECT_THAT(result.output, HasSubstr("The proxy in the variable https_proxy has an `@`"));
+  EXPECT_THAT(result.output, ::testing::Not(HasSubstr("den@proxy")));
+}
+
 TEST(Program, CanBeStoppedWhileItWaitsForABlockStore) {
   ChildProcess process{{parsec_program(), "backend", "run", "--dev",
                         "--blockstore=s3:http\\://127.0.0.1\\:1:region:bucket:key:hidden-secret"},
