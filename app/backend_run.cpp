@@ -182,7 +182,9 @@ class Backend {
   /// New connections get the certificate that the files hold now; unless they are unusable.
   void renew_certificate() {
     if (const auto renewed = tls_->reload(); !renewed) {
-      log::error("{}. The certificate that was loaded before stays in use", renewed.error());
+      log::error("The TLS certificate could not be read again",
+                 "{}. The certificate that was loaded before stays in use",
+                 log::field("reason", renewed.error()));
       return;
     }
     log::warn("The TLS certificate was read again");
@@ -244,7 +246,7 @@ class Backend {
       database_->set_waker(shard, &waker);
       blocks_->set_waker(shard, &waker);
       if (!tls_) return make_service(transport);
-      return std::make_unique<engine::TlsLayer>(transport, *tls_, limits, make_service);
+      return std::make_unique<engine::TlsLayer>(transport, *tls_, limits, shard, make_service);
     };
     auto shards = engine::ShardThreads::start(shard_options(configuration, shard_count_),
                                               std::move(rings), make_handler);
@@ -324,16 +326,18 @@ int run_backend(const Configuration& configuration) {
 
   const MailConfiguration& mail = configuration.mail;
   if (!mail.mocked() && !mail.user.empty() && !mail.use_ssl && !mail.use_tls) {
-    log::warn(
-        "The mail server's password goes over the network unprotected: consider "
-        "--email-use-tls or --email-use-ssl");
+    log::warn("The mail server's password is unprotected",
+              "The mail server's password goes over the network unprotected: consider "
+              "--email-use-tls or --email-use-ssl");
   }
 
   auto backend = Backend::start(configuration);
   if (!backend) return fail(backend.error());
   signals.hold();
-  log::info("Serving on {}:{} {} with {}", configuration.host, configuration.port,
-            (*backend)->uses_tls() ? "over TLS" : "without TLS", (*backend)->ring_description());
+  log::info("Serving", "Serving on {}:{} {} with {}", log::field("host", configuration.host),
+            log::field("port", configuration.port),
+            log::field("transport", (*backend)->uses_tls() ? "over TLS" : "without TLS"),
+            log::field("ring", (*backend)->ring_description()));
   print_start_line(configuration);
 
   serve_until_stopped(**backend, signals, *logging);

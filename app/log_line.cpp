@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "db/types.h"
+#include "engine/log_record.h"
 #include "protocol/utf8.h"
 
 namespace parsec::app {
@@ -36,19 +37,54 @@ std::string timestamp(std::chrono::system_clock::time_point time) {
   return DateTime{std::chrono::duration_cast<std::chrono::microseconds>(since).count()}.text();
 }
 
+/// RFC 8259 §7.
+void append_string(std::string& out, std::string_view text) {
+  out += '"';
+  append_escaped(out, text, true);
+  out += '"';
+}
+
+void append_member(std::string& out, std::string_view name, std::string_view text) {
+  append_string(out += ',', name);
+  append_string(out += ':', text);
+}
+
+bool is_for_people(std::string_view level) { return level != "debug" && level != "info"; }
+
+void append_object(std::string& out, const LogEntry& entry) {
+  fmt::format_to(std::back_inserter(out), R"({{"timestamp":"{}","level":"{}")",
+                 timestamp(entry.time), entry.level);
+  auto record = log::RecordReader::open(entry.payload);
+  append_member(out, "event", record ? record->event() : entry.payload);
+  while (const auto member = record ? record->next() : std::nullopt) {
+    if (member->is_text) {
+      append_member(out, member->name, member->value);
+    } else {
+      append_string(out += ',', member->name);
+      out.append(":").append(member->value);
+    }
+  }
+  if (record && is_for_people(entry.level) && record->sentence() != record->event()) {
+    append_member(out, "message", record->sentence());
+  }
+  out += '}';
+}
+
 }  // namespace
+
+std::string_view sentence_of(std::string_view payload) {
+  const auto record = log::RecordReader::open(payload);
+  return record ? record->sentence() : payload;
+}
 
 void append_log_line(std::string& out, LogConfiguration::Format format, const LogEntry& entry) {
   switch (format) {
     case LogConfiguration::Format::console:
       fmt::format_to(std::back_inserter(out), "{} [{:8}] ", timestamp(entry.time), entry.level);
-      append_escaped(out, entry.message, false);
+      append_escaped(out, sentence_of(entry.payload), false);
       break;
     case LogConfiguration::Format::json:
-      fmt::format_to(std::back_inserter(out), R"({{"timestamp":"{}","level":"{}","event":")",
-                     timestamp(entry.time), entry.level);
-      append_escaped(out, entry.message, true);
-      out += "\"}";
+      append_object(out, entry);
       break;
   }
   out += '\n';

@@ -88,8 +88,8 @@ class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
     report_lost();
-    const std::string_view text{message.payload.data(), message.payload.size()};
-    if (passes(text)) write({message.time, level_name(message.level), text});
+    const std::string_view payload{message.payload.data(), message.payload.size()};
+    if (passes(sentence_of(payload))) write({message.time, level_name(message.level), payload});
   }
   void flush_() override {}  // each line is written at once
 
@@ -103,10 +103,13 @@ class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
   void report_lost() {
     const std::size_t lost = queue_->overrun_counter();
     if (lost == lost_) return;
-    const std::string text = std::to_string(lost - lost_) +
-                             " messages were lost: the log could not be written fast enough";
+    log::RecordWriter record{"Log messages were lost"};
+    fmt::format_to(record.sentence(),
+                   "{} messages were lost: the log could not be written fast enough", lost - lost_);
+    record.end_sentence();
+    record.member("count", lost - lost_);
     lost_ = lost;
-    write({std::chrono::system_clock::now(), "warning", text});
+    write({std::chrono::system_clock::now(), "warning", record.payload()});
   }
 
   void write(const LogEntry& entry) {
@@ -147,6 +150,7 @@ std::expected<Logging, std::string> Logging::start(const LogConfiguration& confi
     ::pthread_setname_np(::pthread_self(), "log");
   });
   sink->watch(*queue);
+  log::want_records(configuration.format == LogConfiguration::Format::json);
   auto logger = std::make_shared<spdlog::async_logger>(
       "parsec", sink, queue, spdlog::async_overflow_policy::overrun_oldest);
   logger->set_level(spdlog_level(configuration.level));
@@ -159,7 +163,10 @@ std::expected<Logging, std::string> Logging::start(const LogConfiguration& confi
 void Logging::reopen() {
   if (file_.empty()) return;
   const auto file = open_file(file_);
-  if (!file) return log::error("{}: the log goes on in the old file", file.error());
+  if (!file) {
+    return log::error("The log file cannot be reopened", "{}: the log goes on in the old file",
+                      log::field("reason", file.error()));
+  }
   const auto sink = std::static_pointer_cast<LineSink>(spdlog::default_logger()->sinks().front());
   sink->change_file(*file);
 }
@@ -167,6 +174,7 @@ void Logging::reopen() {
 Logging::~Logging() {
   if (!before_) return;
   spdlog::set_default_logger(std::move(before_));
+  log::want_records(false);
   spdlog::details::registry::instance().set_tp(nullptr);  // which works off its queue, and joins
 }
 

@@ -61,13 +61,21 @@ const protocol::MailMessage* InvitationTransfer::message() {
 }
 
 void InvitationTransfer::report_failure(std::string_view why) const {
-  log::error("the invitation mail of {} in {} was not sent: {}", invitation_.greeter_user_id,
-             invitation_.organization_id, why);
+  log::error("Mail not sent", "the invitation mail of {} in {} was not sent: {}",
+             log::field("greeter_user_id", invitation_.greeter_user_id),
+             log::field("organization_id", invitation_.organization_id), log::field("reason", why));
+}
+
+void InvitationTransfer::report_waiting(std::string_view why) const {
+  log::warn("Mail has to wait", "an invitation mail has to wait: {}", log::field("reason", why),
+            log::field("greeter_user_id", invitation_.greeter_user_id),
+            log::field("organization_id", invitation_.organization_id));
 }
 
 void InvitationTransfer::report_success() const {
-  log::info("an invitation mail of {} in {} was sent", invitation_.greeter_user_id,
-            invitation_.organization_id);
+  log::info("Mail sent", "an invitation mail of {} in {} was sent",
+            log::field("greeter_user_id", invitation_.greeter_user_id),
+            log::field("organization_id", invitation_.organization_id));
 }
 
 bool MailDelivery::prepare(CURL* handle) {
@@ -115,7 +123,7 @@ std::optional<std::chrono::milliseconds> MailDelivery::ended(CURL* handle, CURLc
     report_failure(why);
     return std::nullopt;
   }
-  log::warn("an invitation mail has to wait: {}", why);
+  report_waiting(why);
   return server_.pauses[tries_ - 1];
 }
 

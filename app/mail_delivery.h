@@ -46,6 +46,7 @@ class InvitationTransfer : public engine::Transfer {
   /// Null: it cannot be written; reported.
   const protocol::MailMessage* message();
   void report_failure(std::string_view why) const;
+  void report_waiting(std::string_view why) const;
   void report_success() const;
 
  private:

@@ -43,7 +43,8 @@ std::optional<std::chrono::milliseconds> WebhookDelivery::ended(CURL* handle, CU
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
   const bool answered = result == CURLE_OK || discarded_ > most_answer_bytes;
   if (answered && status == 200) {
-    log::info("the bootstrap webhook was told of {}", organization_id_);
+    log::info("Webhook told", "the bootstrap webhook was told of {}",
+              log::field("organization_id", organization_id_), log::field("status", status));
   } else if (answered) {
     dropped("status " + std::to_string(status));
   } else {
@@ -53,7 +54,8 @@ std::optional<std::chrono::milliseconds> WebhookDelivery::ended(CURL* handle, CU
 }
 
 void WebhookDelivery::dropped(std::string_view why) {
-  log::error("the bootstrap webhook was not told of {}: {}", organization_id_, why);
+  log::error("Webhook not told", "the bootstrap webhook was not told of {}: {}",
+             log::field("organization_id", organization_id_), log::field("reason", why));
 }
 
 std::size_t WebhookDelivery::discard(char*, std::size_t size, std::size_t count, void* self) {

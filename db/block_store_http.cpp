@@ -81,14 +81,19 @@ std::string ObjectStorage::dump() const {
 
 void ObjectStorage::works() {
   if (!failing_.load(std::memory_order_relaxed)) return;
-  if (failing_.exchange(false)) log::warn("block store {}: answers again", name_);
+  if (failing_.exchange(false)) {
+    log::warn("Block store answers again", "block store {}: answers again",
+              log::field("store", name_));
+  }
 }
 
 void ObjectStorage::fails(std::string_view why) {
   if (!failing_.exchange(true)) {
-    log::error("block store {}: {}; further failures are logged at DEBUG", name_, why);
+    log::error("Block store fails", "block store {}: {}; further failures are logged at DEBUG",
+               log::field("store", name_), log::field("reason", why));
   } else {
-    log::debug("block store {}: {}", name_, why);
+    log::debug("Block store fails", "block store {}: {}", log::field("store", name_),
+               log::field("reason", why));
   }
 }
 

@@ -58,9 +58,10 @@ bool PostgresqlBlockStore::take_reply(Request* request) {
   completed_.push_back(job);
 
   if (request->outcome != Outcome::ok || request->rows().count() == 0) {
-    log::error("block store: {} failed in the database ({}{}{})", request->function->name,
-               name(request->outcome), request->sqlstate[0] == 0 ? "" : ", SQLSTATE ",
-               request->sqlstate);
+    log::error("Database function failed", "block store: {} failed in the database ({} {})",
+               log::field("function", request->function->name),
+               log::field("reason", name(request->outcome)),
+               log::field("sqlstate", request->sqlstate));
     job->outcome = BlockOutcome::timeout;
   } else if (request->rows().status() != "ok") {
     job->outcome = BlockOutcome::not_found;

@@ -207,8 +207,9 @@ std::optional<BlockOutcome> RaidBlockStore::outcome_of_read(Operation& operation
       for (auto& part : operation.parts) chunks.push_back(std::move(part.bytes));
       auto block = raid5_block(chunks);
       if (!block) {
-        log::error("block store RAID5: the chunks of block {} do not fit together",
-                   operation.job->block_id.text());
+        log::error("Chunks of a block do not fit together",
+                   "block store RAID5: the chunks of block {} do not fit together",
+                   log::field("block_id", operation.job->block_id.text()));
         return BlockOutcome::timeout;
       }
       operation.job->data = std::move(*block);

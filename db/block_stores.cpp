@@ -79,8 +79,9 @@ class Nodes final : public BlockStores {
       if (unknown.empty()) return {};
       if (attempt == settings.first_tries_number) return std::unexpected(away->front());
       for (const auto& why : *away) {
-        log::warn("{} (attempt {}, next in {} ms)", why, attempt,
-                  settings.first_tries_sleep.count());
+        log::warn("A block store cannot be used yet", "{} (attempt {}, next in {} ms)",
+                  log::field("reason", why), log::field("attempt", attempt),
+                  log::field("pause_ms", settings.first_tries_sleep.count()));
       }
       std::this_thread::sleep_for(settings.first_tries_sleep);
     }

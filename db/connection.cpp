@@ -106,9 +106,13 @@ void on_notice(void*, const PGresult* notice) {
     return std::string_view{text != nullptr ? text : ""};
   };
   const std::string text = one_line(part(PG_DIAG_MESSAGE_PRIMARY));
-  if (part(PG_DIAG_SEVERITY_NONLOCALIZED) != "WARNING") return log::debug("PostgreSQL: {}", text);
+  if (part(PG_DIAG_SEVERITY_NONLOCALIZED) != "WARNING") {
+    return log::debug("PostgreSQL notice", "PostgreSQL: {}", log::field("notice", text));
+  }
   static NoticeGate gate;
-  if (gate.admits(text)) log::warn("PostgreSQL: {}", text);
+  if (gate.admits(text)) {
+    log::warn("PostgreSQL warning", "PostgreSQL: {}", log::field("warning", text));
+  }
 }
 
 }  // namespace

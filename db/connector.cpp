@@ -73,7 +73,10 @@ void Connector::run(State& state) {
     lock.lock();
     if (state.stopping) break;
     if (connection) {
-      if (failures > 0) log::warn("The database is back (after {} attempts)", failures + 1);
+      if (failures > 0) {
+        log::warn("The database is back", "The database is back (after {} attempts)",
+                  log::field("attempts", failures + 1));
+      }
       failures = 0;
       state.last_error.clear();
       pause = shortest_pause;
@@ -86,7 +89,8 @@ void Connector::run(State& state) {
     state.last_error = connection.error().message;
     const auto now = std::chrono::steady_clock::now();
     if (failures++ == 0 || now - last_logged >= log_interval) {
-      log::warn("Cannot connect to the database: {}", connection.error().message);
+      log::warn("Cannot connect to the database", "Cannot connect to the database: {}",
+                log::field("reason", connection.error().message));
       last_logged = now;
     }
     state.changed.wait_for(lock, jittered(pause), [&] { return state.stopping; });

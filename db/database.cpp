@@ -44,7 +44,9 @@ std::expected<Connection, std::string> first_connection(const Settings& settings
     if (settings.first_tries_number != 0 && attempt >= settings.first_tries_number) {
       return Failure(why);
     }
-    log::warn("{} (attempt {}, next in {} ms)", why, attempt, settings.first_tries_sleep.count());
+    log::warn("Cannot connect to the database", "{} (attempt {}, next in {} ms)",
+              log::field("reason", why), log::field("attempt", attempt),
+              log::field("pause_ms", settings.first_tries_sleep.count()));
     std::this_thread::sleep_for(settings.first_tries_sleep);
   }
 }

@@ -245,7 +245,9 @@ std::expected<void, std::string> EmbeddedCluster::prepare(const Target& target) 
     return std::unexpected(reason);
   }
   if (!processes_in(data()).empty()) {
-    log::warn("Ending a PostgreSQL that an earlier run left behind in {}", data().native());
+    log::warn("Ending a left PostgreSQL",
+              "Ending a PostgreSQL that an earlier run left behind in {}",
+              log::field("directory", data().native()));
     end_processes_in(data(), SIGINT);
   }
   auto socket_directory = socket_directory_for(directory_);
@@ -349,8 +351,8 @@ void EmbeddedCluster::supervise() {
       const int status = wait_for(pid);
       changed_.notify_all();
       if (stopping_) break;
-      log::error("PostgreSQL in {} ended (status {}), starting it again", directory_.native(),
-                 status);
+      log::error("PostgreSQL ended", "PostgreSQL in {} ended (status {}), starting it again",
+                 log::field("directory", directory_.native()), log::field("status", status));
     }
     changed_.wait_for(lock, restart_pause, [this] { return stopping_; });
   }

@@ -54,7 +54,8 @@ void IdWatch::run(State& state) {
     }
     lock.lock();
     if (!sequences) {
-      log::warn("Cannot look at the sequences: {}", sequences.error().message);
+      log::warn("Cannot look at the sequences", "Cannot look at the sequences: {}",
+                log::field("reason", sequences.error().message));
     } else if (!sequences->empty()) {
       state.sequences = std::move(*sequences);
       log_ids(state.sequences);
@@ -66,9 +67,11 @@ void IdWatch::run(State& state) {
 
 void log_ids(const std::vector<IdSequence>& sequences) {
   if (const std::string behind = sequences_refusal(sequences); !behind.empty()) {
-    log::error("{}", behind);
+    log::error("Sequences are behind", "{}", log::field("sequences", behind));
   }
-  for (const std::string& warning : ids_warnings(sequences)) log::warn("{}", warning);
+  for (const std::string& warning : ids_warnings(sequences)) {
+    log::warn("Ids run out", "{}", log::field("sequence", warning));
+  }
 }
 
 }  // namespace parsec::db

@@ -77,7 +77,9 @@ void Lane::disconnect(TimePoint now) {
 void Lane::lose(TimePoint now, std::string_view why) {
   assert(is_up());
   counters_.add(Count::losses);
-  log::warn("Lost a connection to the database ({}), {} requests were under way", why, under_way());
+  log::warn("Lost a connection to the database",
+            "Lost a connection to the database ({}), {} requests were under way",
+            log::field("reason", why), log::field("requests", under_way()));
   disconnect(now);
 
   const bool nothing_committed = rolled_back_ || !sync_written_;
@@ -338,7 +340,9 @@ void Lane::settle_single(Remedy remedy) {
   } else {
     std::memcpy(job.request->sqlstate, sqlstate_.data(),
                 std::min<std::size_t>(sqlstate_.size(), 5));
-    log::error("{} failed: {} ({})", job.request->function->name, message_, sqlstate_);
+    log::error("Database function failed", "{} failed: {} ({})",
+               log::field("function", job.request->function->name), log::field("reason", message_),
+               log::field("sqlstate", sqlstate_));
     return host_.answer(job, Outcome::failed);
   }
   counters_.add(Count::retries);

@@ -112,7 +112,8 @@ void Listener::take_connection() {
 
 /// Only marks it: open_connection() does the rest.
 void Listener::lose(const char* why) {
-  log::warn("Lost the connection that listens for notifications ({})", why);
+  log::warn("Lost the listening connection",
+            "Lost the connection that listens for notifications ({})", log::field("reason", why));
   if (state_ == State::listening) {
     add(counts_.losses);
     pause_ = 0ms;

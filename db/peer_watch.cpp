@@ -69,7 +69,10 @@ void PeerWatch::run(State& state) {
     // Where there is no connection others say so; the next look comes.
     if (auto connection = Connection::open(state.options)) {
       const auto ended = end_stalled_sessions(*connection, state.limits.stalled_session_age);
-      if (!ended) log::warn("Cannot look for stalled sessions: {}", ended.error().message);
+      if (!ended) {
+        log::warn("Cannot look for stalled sessions", "Cannot look for stalled sessions: {}",
+                  log::field("reason", ended.error().message));
+      }
       if (!is_heard(*connection, *state.probe, state.limits.probe_limit)) {
         state.probe->report_missing();
       }
@@ -96,11 +99,12 @@ std::expected<int, SqlError> end_stalled_sessions(Connection& connection,
   if (!rows) return std::unexpected(rows.error());
   for (int row = 0; row < row_count(*rows); ++row) {
     const std::string_view address = field(*rows, row, 1);
-    log::warn(
-        "Ended the database session {} of a Parsec server at {}: amid a transaction it sent "
-        "nothing "
-        "for {} s, and kept its locks. Is that server suspended or cut off?",
-        field(*rows, row, 0), address.empty() ? "this machine" : address, field(*rows, row, 2));
+    log::warn("Ended a stalled database session",
+              "Ended the database session {} of a Parsec server at {}: amid a transaction it sent "
+              "nothing for {} s, and kept its locks. Is that server suspended or cut off?",
+              log::field("pid", field(*rows, row, 0)),
+              log::field("peer", address.empty() ? "this machine" : address),
+              log::field("stalled_seconds", field(*rows, row, 2)));
   }
   return row_count(*rows);
 }

@@ -75,8 +75,9 @@ std::expected<void, std::string> check_rights(Connection& connection) {
         role, needed));
   }
   if (!of_block_data.empty()) {
-    log::warn("The database role `{}` may not use block_data: the block store POSTGRESQL needs{}",
-              role, of_block_data);
+    log::warn("A database right is missing",
+              "The database role `{}` may not use block_data: the block store POSTGRESQL needs{}",
+              log::field("role", role), log::field("remedy", of_block_data));
   }
   return {};
 }

@@ -301,7 +301,8 @@ void Worker::note_connections() {
     down_since_ = {};
   } else {
     down_since_ = now_;
-    log::warn("database worker {}: no connection is left of {}", number_, shape_.lanes);
+    log::warn("No database connection is left", "database worker {}: no connection is left of {}",
+              log::field("worker", number_), log::field("connections", shape_.lanes));
   }
 }
 

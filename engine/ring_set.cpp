@@ -88,11 +88,15 @@ std::expected<RingSet, std::string> set_up_rings(std::uint32_t wanted, Limits li
     if (attempt.rings().empty()) return std::unexpected(attempt.failure().message);
     const auto count = static_cast<std::uint32_t>(attempt.rings().size());
     if (limits.submission_entries < wished_entries) {
-      log::warn("Little memory may be locked: io_uring's queues have {} entries instead of {}; {}",
-                limits.submission_entries, wished_entries, cure);
+      log::warn("Little memory may be locked",
+                "Little memory may be locked: io_uring's queues have {} entries instead of {}; {}",
+                log::field("entries", limits.submission_entries),
+                log::field("wanted", wished_entries), log::field("remedy", cure));
     }
     if (count < wanted) {
-      log::warn("Little memory may be locked: {} shards instead of {}; {}", count, wanted, cure);
+      log::warn(
+          "Little memory may be locked", "Little memory may be locked: {} shards instead of {}; {}",
+          log::field("shards", count), log::field("wanted", wanted), log::field("remedy", cure));
     }
     return RingSet{std::move(attempt.rings()), limits};
   }

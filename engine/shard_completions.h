@@ -87,9 +87,11 @@ void Shard<R>::on_accepted(const Completion& completion, Handler& handler) {
     listener.resting_until = now_ + limits_.accept_pause;
     if (const auto count = not_accepted_.add(now_)) {
       log::warn(
+          "Accepting failed",
           "Clients cannot be let in ({}): {} attempts since the last such line. See ulimit -n, "
           "LimitNOFILE of the service, fs.file-max",
-          std::generic_category().message(-completion.result), *count);
+          log::field("reason", std::generic_category().message(-completion.result)),
+          log::field("count", *count));
     }
     return;
   }
@@ -101,9 +103,10 @@ void Shard<R>::on_accepted(const Completion& completion, Handler& handler) {
     if (stopping_) return;
     if (const auto count = turned_away_.add(now_)) {
       log::warn(
+          "Clients turned away",
           "{} clients were turned away since the last such line: a shard has its {} connections. "
           "See --max-connections, and LimitNOFILE of the service",
-          *count, limits_.connections);
+          log::field("count", *count), log::field("connections", limits_.connections));
     }
     return;
   }

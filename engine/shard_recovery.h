@@ -13,9 +13,10 @@ namespace parsec::engine {
 template <Ring R>
 void Shard<R>::start_over(Handler& handler) {
   log::critical(
+      "Completions were dropped",
       "The kernel had no memory for completions of io_uring and dropped some: a shard ends its {} "
       "connections and starts over. This machine needs more memory",
-      table_.live());
+      log::field("connections", table_.live()));
   std::vector<std::uint32_t> ended;
   for (std::uint32_t slot = 0; slot < table_.used(); ++slot) {
     if (table_.at(slot).state == ConnectionState::free) continue;

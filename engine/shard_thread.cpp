@@ -44,7 +44,8 @@ void pin_to_nth_processor(std::uint32_t n) {
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
     if (::pthread_setaffinity_np(::pthread_self(), sizeof one, &one) != 0) {
-      log::warn("a thread cannot be pinned to processor {}", cpu);
+      log::warn("Thread not pinned", "a thread cannot be pinned to processor {}",
+                log::field("processor", cpu));
     }
     return;
   }
@@ -76,7 +77,9 @@ std::expected<std::unique_ptr<ShardThreads>, std::string> ShardThreads::start(
   if (const auto valid = validate(options.limits); !valid) return std::unexpected(valid.error());
   const std::uint64_t open_files = raise_open_files_limit();
   if (open_files < std::uint64_t{options.limits.connections} * options.shards) {
-    log::warn("only {} open files are allowed: accepting rests when they are used up", open_files);
+    log::warn("Few open files are allowed",
+              "only {} open files are allowed: accepting rests when they are used up",
+              log::field("open_files", open_files));
   }
   auto sockets = ListeningSockets::open(options.address, options.shards, options.limits);
   if (!sockets) return std::unexpected(sockets.error());

@@ -69,11 +69,12 @@ struct TlsLayer::Connection {
 };
 
 TlsLayer::TlsLayer(Transport& below, const TlsContext& context, const Limits& limits,
-                   const MakeHandler& make_handler)
+                   std::uint32_t shard, const MakeHandler& make_handler)
     : below_(below),
       context_(context),
       limits_(limits),
       record_size_(record_size_for(limits)),
+      shard_(shard),
       plain_(std::make_unique<std::byte[]>(largest_record)),
       handler_(make_handler(*this)) {}
 
@@ -437,8 +438,10 @@ void TlsLayer::end(Connection& connection, CloseReason reason) {
 void TlsLayer::fail(Connection& connection) {
   if (connection.over) return;
   connection.over = true;
-  log::info("connection {:x}: TLS {} failed: {}", connection.id.packed(),
-            connection.established ? "record" : "handshake", connection.session.failure());
+  log::info("Connection dropped: TLS failed", "connection {}: TLS {} failed: {}",
+            log::connection(shard_, connection.id),
+            log::field("part", connection.established ? "record" : "handshake"),
+            log::field("reason", connection.session.failure()));
   below_.close(connection.id, CloseMode::after_flush);
 }
 

@@ -31,7 +31,8 @@ class TlsLayer final : public Handler, public Transport {
 
   /// Transport and context outlive it. The context of a server for connections that are accepted,
   /// of clients for those that the handler dials.
-  TlsLayer(Transport& below, const TlsContext& context, const Limits& limits,
+  /// shard: for the names of connections in the log.
+  TlsLayer(Transport& below, const TlsContext& context, const Limits& limits, std::uint32_t shard,
            const MakeHandler& make_handler);
   ~TlsLayer() override;
   TlsLayer(const TlsLayer&) = delete;
@@ -100,6 +101,7 @@ class TlsLayer final : public Handler, public Transport {
   const TlsContext& context_;
   const Limits limits_;
   const std::size_t record_size_;
+  const std::uint32_t shard_;
 
   std::vector<std::unique_ptr<Connection>> connections_;  // by slot
   std::unique_ptr<std::byte[]> plain_;                    // one record, decrypted

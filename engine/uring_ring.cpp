@@ -414,7 +414,8 @@ void UringRing::submit_and_wait(std::uint32_t wait_count, WaitTime wait, Counter
       return;
     default:
       if (result >= 0) return;
-      log::critical("io_uring_enter: {}", std::generic_category().message(-result));
+      log::critical("io_uring_enter failed", "io_uring_enter: {}",
+                    log::field("reason", std::generic_category().message(-result)));
       std::abort();
   }
 }
@@ -437,7 +438,8 @@ void UringRing::restart() {
   int error = set_up(tier_);
   if (error == 0) error = enable();
   if (error != 0) {
-    log::critical("{}; trying again", explain_setup_failure(error, read_io_uring_disabled()));
+    log::critical("io_uring cannot be set up", "{}; trying again",
+                  log::field("reason", explain_setup_failure(error, read_io_uring_disabled())));
     tear_down();
   }
 }

@@ -52,7 +52,9 @@ bool ClaimerPresence::take_reply(db::Request* reply) {
   auto [key, claimer] = std::move(under_way_.extract(reply->tag).mapped());
   const auto outcome = reply->outcome;
   database_.release(reply);
-  if (outcome == db::Outcome::failed) log::error("the database refused an invitation's status");
+  if (outcome == db::Outcome::failed) {
+    log::error("The database refused an invitation's status");
+  }
   const bool again = outcome == db::Outcome::unavailable || outcome == db::Outcome::unknown;
   const auto next = counts_.announced(key, again);
   if (next) announce({std::move(key), {}}, *next);

@@ -37,7 +37,8 @@ EventBus::EventBus(std::uint32_t shards, std::size_t inbox_capacity) : shards_(s
 void EventBus::on_notification(std::string_view payload) {
   auto event = decode_notification(payload);
   if (!event) {
-    log::warn("notification ignored: {}", event.error());
+    log::warn("Notification ignored", "notification ignored: {}",
+              log::field("reason", event.error()));
     return;
   }
   if (!*event) return;

@@ -115,7 +115,8 @@ VerifyKey key_of(const HandshakeAuthenticated& found) {
   const Bytes stored = found.known() ? found.device_certificate() : decoy_device_certificate();
   const auto certificate = unverified_load<DeviceCertificate>(stored);
   if (certificate) return certificate->verify_key;
-  log::error("a stored device certificate cannot be read: {}", certificate.error().detail);
+  log::error("Stored certificate cannot be read", "a stored device certificate cannot be read: {}",
+             log::field("reason", certificate.error().detail));
   return {};
 }
 
@@ -236,7 +237,8 @@ Command administer(Session& session, Fields fields) {
     const auto& address = session.peer_address();
     const auto wrong =
         session.service().wrong_tokens().add(address, session.service().transport().now());
-    log::warn("a wrong administration token from {}, {} lately", address, wrong.count);
+    log::warn("Wrong administration token", "a wrong administration token from {}, {} lately",
+              log::field("peer", address), log::field("count", wrong.count));
     co_await session.pause(wrong.pause);
     co_return session.refuse("bad_admin_token", "Invalid administration token");
   }

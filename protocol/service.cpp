@@ -41,7 +41,8 @@ void Service::on_open(engine::ConnectionId connection, std::string_view peer_add
   if (connection.slot >= sessions_.size()) sessions_.resize(connection.slot + 1);
   assert(sessions_[connection.slot] == nullptr);
   sessions_[connection.slot] = std::make_unique<Session>(*this, connection, peer_address);
-  log::info("connection {:x}: opened by {}", connection.packed(), peer_address);
+  log::info("Connection opened", "connection {}: opened by {}", log::connection(shard_, connection),
+            log::field("peer", peer_address));
   list_stranger(connection, peer_address);
 }
 
@@ -56,10 +57,10 @@ void Service::list_stranger(engine::ConnectionId connection, std::string_view pe
   if (!leaving) return;
   if (const auto count = turned_away_.add(transport_.now())) {
     log::warn(
+        "Strangers made room",
         "{} connections of strangers ended for others since the last such line, the newest from "
-        "{}: "
-        "see --max-strangers, --max-strangers-of-an-address",
-        *count, peer_address);
+        "{}: see --max-strangers, --max-strangers-of-an-address",
+        log::field("count", *count), log::field("peer", peer_address));
   }
   Session& leaver = *find(*leaving);
   leaver.leave_as_stranger();
@@ -89,7 +90,11 @@ void Service::on_deadline(engine::ConnectionId connection) {
 
 void Service::on_closed(engine::ConnectionId connection, engine::CloseReason reason) {
   assert(find(connection) != nullptr);
-  log::info("connection {:x}: closed, {}", connection.packed(), engine::name(reason));
+  const Identity& identity = sessions_[connection.slot]->identity();
+  log::info("Connection closed", "connection {}: closed, {}", log::connection(shard_, connection),
+            log::field("reason", engine::name(reason)),
+            log::field("organization_id", identity.organization_id),
+            log::field("device_id", identity.device_id));
   strangers_.remove(connection);
   Session& session = *sessions_[connection.slot];
   recount(session, 0, 0);
@@ -172,7 +177,9 @@ bool Service::drain_events() {
         }
         break;
       case InboxItem::Kind::gap:
-        log::warn("notifications may have been missed: closing the subscribed connections");
+        log::warn("Notifications may have been missed",
+                  "notifications may have been missed: closing the subscribed connections",
+                  log::field("shard", shard_));
         router_.route_gap();
         break;
     }

@@ -52,6 +52,7 @@ class Service final : public engine::Handler {
 
   const Settings& settings() const { return settings_; }
   engine::Transport& transport() { return transport_; }
+  std::uint32_t shard() const { return shard_; }
   db::Gateway& database() { return database_; }
   db::BlockStore& blocks() { return blocks_; }
   EventRouter& router() { return router_; }

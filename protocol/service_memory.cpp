@@ -117,11 +117,15 @@ void Service::end_largest(std::span<Session* const> holders, std::size_t to_free
     leaving += bytes;
     const Identity& identity = holder->identity();
     log::warn(
-        "connection {:x}: organization={} device={} ended: of all connections it holds the most "
+        "Connection dropped: memory is short",
+        "connection {}: organization={} device={} ended: of all connections it holds the most "
         "memory, {:.1f} MiB, and all together too much of the {} MiB that they may "
         "(--memory-limit)",
-        holder->connection().packed(), identity.organization_id, identity.device_id,
-        static_cast<double>(bytes) / mebibyte, memory_.limit() / mebibyte);
+        log::connection(shard_, holder->connection()),
+        log::field("organization_id", identity.organization_id),
+        log::field("device_id", identity.device_id),
+        log::field("held_mib", static_cast<double>(bytes) / mebibyte),
+        log::field("limit_mib", memory_.limit() / mebibyte));
     holder->end_for_memory();
     count_memory(*holder);
   }
@@ -146,9 +150,11 @@ void Service::end_strangers_that_hold_too_much() {
     if (strangers_held_ <= strangers_may_hold()) return;
     if (const auto count = greedy_strangers_.add(transport_.now())) {
       log::warn(
+          "Strangers held too much memory",
           "{} connections of strangers ended since the last such line, for all together held more "
           "memory than they may, {:.1f} MiB: see --memory-limit",
-          *count, static_cast<double>(strangers_may_hold()) / mebibyte);
+          log::field("count", *count),
+          log::field("limit_mib", static_cast<double>(strangers_may_hold()) / mebibyte));
     }
     holder->end_for_memory();
     count_memory(*holder);

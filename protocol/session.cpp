@@ -66,7 +66,8 @@ void Session::read_frames(std::span<std::byte>& input) {
   while (phase_ != Phase::closing) {
     const auto part = frames_.next(input);
     if (!part) {
-      log::info("connection {:x}: {}", connection_.packed(), websocket::name(part.error()));
+      log::info("Connection dropped: websocket error", "connection {}: {}", conn_id(),
+                log::field("reason", websocket::name(part.error())));
       return end(CloseCode::protocol_error);
     }
     if (!*part) return;
@@ -130,7 +131,7 @@ Session::Progress Session::look_at_message(std::size_t least_bytes) {
 }
 
 void Session::end_as_too_slow() {
-  log::info("connection {:x}: too slow (a message)", connection_.packed());
+  report_too_slow("a message");
   end(CloseCode::normal);
 }
 
@@ -227,7 +228,9 @@ void Session::pause_if_too_much_waits() {
 
 void Session::cancel_long_poll() {
   if (!idles() || !spec_->long_poll) return;
-  log::info("connection {:x}: {} cancelled by the next request", connection_.packed(), spec_->name);
+  log::info("Request cancelled", "connection {}: {} cancelled by the next request", conn_id(),
+            log::field("cmd", spec_->name), log::field("duration", request_seconds()),
+            log::field("organization_id", organization_id()), log::field("device_id", device_id()));
   command_.reset();
   rest_listening();
   leave_command();
@@ -278,13 +281,16 @@ void Session::accept(const VerifyKey& verify_key, Profile profile) {
   opening_.reset();
   phase_ = Phase::commands;
   if (!is_stranger()) service_.no_stranger_any_more(connection_);
-  log::info("connection {:x}: {} organization={} device={}", connection_.packed(),
-            name(identity_.kind), identity_.organization_id, identity_.device_id);
+  log::info("Connection established", "connection {}: {} organization={} device={}", conn_id(),
+            log::field("handshake_type", name(identity_.kind)),
+            log::field("organization_id", organization_id()), log::field("device_id", device_id()));
   if (withdrawn_) end(CloseCode::normal);
 }
 
 void Session::refuse(std::string_view result, std::string_view help) {
-  log::info("connection {:x}: handshake refused, {} ({})", connection_.packed(), result, help);
+  log::info("Connection dropped: bad handshake", "connection {}: handshake refused, {} ({})",
+            conn_id(), log::field("result", result), log::field("reason", help),
+            log::field("organization_id", organization_id()), log::field("device_id", device_id()));
   write_result(output(), result, help);
   end(CloseCode::normal);
 }
@@ -292,6 +298,7 @@ void Session::refuse(std::string_view result, std::string_view help) {
 // --- Requests
 
 void Session::handle_message(Bytes message, bool is_text) {
+  if (log::info.enabled()) request_began_ = engine::Clock::now();
   if (is_text) return refuse_format();
   if (phase_ == Phase::handshake) return run_command(handshake(*this, message), nullptr);
   handle_request(message);
@@ -308,8 +315,10 @@ void Session::handle_request(Bytes message) {
     reply_error("unknown_command", "Unknown command");
     return after_command();
   }
-  log::debug("connection {:x}: {} request of {} bytes", connection_.packed(), spec->name,
-             message.size());
+  log::debug("Request received", "connection {}: {} request of {} bytes", conn_id(),
+             log::field("cmd", spec->name), log::field("bytes", message.size()),
+             log::field("organization_id", organization_id()),
+             log::field("device_id", device_id()));
   run_command(spec->run(*this, Fields{*document}), spec);
 }
 
@@ -395,17 +404,17 @@ void Session::on_deadline() {
   if (awaiting_ == Awaiting::news) return on_news_deadline();
   if (awaiting_ == Awaiting::pause) return continue_command();
   if (phase_ == Phase::commands && command_) return;  // counts again when it is over
-  log::info("connection {:x}: too slow ({})", connection_.packed(),
-            phase_ == Phase::http        ? "request head"
-            : phase_ == Phase::handshake ? "handshake"
-                                         : "nothing asked");
+  report_too_slow(phase_ == Phase::http        ? "request head"
+                  : phase_ == Phase::handshake ? "handshake"
+                                               : "nothing asked");
   if (phase_ == Phase::http)
     return service_.transport().close(connection_, engine::CloseMode::abort);
   end(CloseCode::normal);
 }
 
 void Session::leave_as_stranger() {
-  log::info("connection {:x}: makes room for another", connection_.packed());
+  log::info("Connection dropped: room for another", "connection {}: makes room for another",
+            conn_id());
   service_.transport().close(connection_, engine::CloseMode::abort);
   phase_ = Phase::closing;
   release_identity();
@@ -490,10 +499,26 @@ void Session::reply_event(const SharedEvent& event) {
 }
 
 void Session::log_reply(std::string_view status) const {
-  if (!log::info_enabled()) return;
-  log::info("connection {:x}: organization={} device={} cmd={} status={}", connection_.packed(),
-            identity_.organization_id, identity_.device_id,
-            spec_ == nullptr ? std::string_view{"?"} : spec_->name, status);
+  log::info("Request", "connection {}: organization={} device={} cmd={} status={} duration={:.6f}",
+            conn_id(), log::field("organization_id", organization_id()),
+            log::field("device_id", device_id()),
+            log::field("cmd", spec_ == nullptr ? std::string_view{"?"} : spec_->name),
+            log::field("status", status), log::field("duration", request_seconds()));
+}
+
+void Session::report_too_slow(std::string_view at) const {
+  log::info("Connection dropped: too slow", "connection {}: too slow ({})", conn_id(),
+            log::field("at", at), log::field("organization_id", organization_id()),
+            log::field("device_id", device_id()));
+}
+
+log::Field<log::ConnectionName> Session::conn_id() const {
+  return log::connection(service_.shard(), connection_);
+}
+
+double Session::request_seconds() const {
+  if (!log::info.enabled()) return 0;
+  return std::chrono::duration<double>(engine::Clock::now() - request_began_).count();
 }
 
 }  // namespace parsec::protocol

@@ -22,6 +22,7 @@
 #include "db/request.h"
 #include "db/types.h"
 #include "engine/handler.h"
+#include "engine/log.h"
 #include "protocol/certificates.h"
 #include "protocol/command.h"
 #include "protocol/events.h"
@@ -385,6 +386,9 @@ class Session {
   void leave_command();
   void serve_waiting();
   void log_reply(std::string_view status) const;
+  void report_too_slow(std::string_view at) const;
+  log::Field<log::ConnectionName> conn_id() const;
+  double request_seconds() const;
   engine::OutputBuffer& output();
 
   // Waiting (session_wait.cpp)
@@ -428,6 +432,7 @@ class Session {
   bool ended_for_memory_ = false;
   bool message_is_text_ = false;
   const CommandSpec* spec_ = nullptr;  // of the command under way; null in the handshake
+  engine::TimePoint request_began_;    // of the latest, where the log tells how long it took
   Command command_;
   db::Request* call_ = nullptr;   // being filled, or refused by a full ring
   db::Request* reply_ = nullptr;  // executed, its rows are being read

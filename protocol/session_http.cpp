@@ -29,7 +29,8 @@ void Session::read_http(std::span<std::byte>& input) {
   auto& kept = opening_->head;
   if (kept.empty() && input.front() == tls_handshake_record) {
     // Whoever speaks TLS to a plain port waits for an answer that never comes.
-    log::info("connection {:x}: TLS, where it is not spoken", connection_.packed());
+    log::info("Connection dropped: TLS, where it is not spoken",
+              "connection {}: TLS, where it is not spoken", conn_id());
     service_.transport().close(connection_, engine::CloseMode::after_flush);
     phase_ = Phase::closing;
     return;
@@ -85,7 +86,8 @@ void Session::answer_http(std::span<std::byte> head) {
 }
 
 void Session::refuse_http(int status) {
-  log::info("connection {:x}: request head refused, {}", connection_.packed(), status);
+  log::info("Request head refused", "connection {}: request head refused, {}", conn_id(),
+            log::field("status", status));
   service_.pages().refuse(output(), status, now());
   service_.transport().close(connection_, engine::CloseMode::after_flush);
   phase_ = Phase::closing;

@@ -55,8 +55,11 @@ void Session::on_database_reply(db::Request* request) {
   }
   if (author_is_gone(*request)) return;
   if (request->result_bytes() > service_.settings().max_result_bytes) {
-    log::error("connection {:x}: {} gives {} bytes, more than a reply may hold",
-               connection_.packed(), request->function->name, request->result_bytes());
+    log::error("Reply too large", "connection {}: {} gives {} bytes, more than a reply may hold",
+               conn_id(), log::field("function", request->function->name),
+               log::field("bytes", request->result_bytes()),
+               log::field("organization_id", organization_id()),
+               log::field("device_id", device_id()));
     return end(CloseCode::internal_error);
   }
   if (awaiting_ == Awaiting::subscription) return finish_subscription_if_loaded();
@@ -64,9 +67,11 @@ void Session::on_database_reply(db::Request* request) {
 }
 
 void Session::fail_call(const db::Request& reply) {
-  log::error("connection {:x}: {} failed in the database ({}{}{})", connection_.packed(),
-             reply.function->name, name(reply.outcome), reply.sqlstate[0] == 0 ? "" : ", SQLSTATE ",
-             reply.sqlstate);
+  log::error("Request failed in the database", "connection {}: {} failed in the database ({} {})",
+             conn_id(), log::field("function", reply.function->name),
+             log::field("reason", name(reply.outcome)), log::field("sqlstate", reply.sqlstate),
+             log::field("organization_id", organization_id()),
+             log::field("device_id", device_id()));
   end(CloseCode::internal_error);
 }
 
@@ -190,8 +195,11 @@ void Session::deliver(const EventPointer& event) {
   if (is_own(event->event().content, device_id())) return;
   auto& waiting = subscription_->waiting;
   if (waiting.size() >= service_.settings().max_waiting_events) {
-    log::warn("connection {:x}: more than {} events wait, closing", connection_.packed(),
-              waiting.size());
+    log::warn("Connection dropped: too many events wait",
+              "connection {}: more than {} events wait, closing", conn_id(),
+              log::field("events", waiting.size()),
+              log::field("organization_id", organization_id()),
+              log::field("device_id", device_id()));
     return end(CloseCode::normal);
   }
   waiting.push(event);

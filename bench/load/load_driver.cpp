@@ -166,7 +166,7 @@ class Running final : public LoadDriver {
                                          connections);
     };
     if (tls_ == nullptr) return loop.run(*generator(loop));
-    engine::TlsLayer tls{loop, *tls_, limits_, generator};
+    engine::TlsLayer tls{loop, *tls_, limits_, index, generator};
     dialer.use(tls);
     loop.run(tls);
   }

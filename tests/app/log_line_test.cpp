@@ -1,9 +1,13 @@
 #include "app/log_line.h"
 
 #include <gtest/gtest.h>
+#include <simdjson.h>
 
 #include <chrono>
+#include <cstdint>
 #include <string>
+
+#include "engine/log_record.h"
 
 namespace parsec::app {
 namespace {
@@ -38,6 +42,43 @@ TEST(LogLine, AMessageStaysOneLine) {
 TEST(LogLine, WhatIsNoUtf8IsReplaced) {
   EXPECT_NE(line(LogConfiguration::Format::json, "a\xFF\xC3z").find("a\xEF\xBF\xBD\xEF\xBF\xBDz"),
             std::string::npos);
+}
+
+/// The line of a record.
+std::string line_of_record(std::string_view level, std::string_view text) {
+  log::want_records(true);
+  log::RecordWriter record{"Event"};
+  fmt::format_to(record.sentence(), "a sentence");
+  record.end_sentence();
+  record.member("text", text);
+  record.member("number", 1);
+  log::want_records(false);
+  std::string out;
+  append_log_line(out, LogConfiguration::Format::json, {{}, level, record.payload()});
+  return out;
+}
+
+TEST(LogLine, ARecordsFieldsAreMembers) {
+  EXPECT_EQ(line_of_record("info", "x"),
+            R"({"timestamp":"1970-01-01T00:00:00.000000Z","level":"info","event":"Event",)"
+            R"("text":"x","number":1})"
+            "\n");
+  EXPECT_NE(line_of_record("warning", "x").find(R"("number":1,"message":"a sentence"})"),
+            std::string::npos);
+}
+
+// Whatever bytes a peer sent: the line is one line, valid UTF-8 and valid JSON (RFC 8259 §7, §8.1).
+TEST(LogLine, AnyBytesStayInTheirMember) {
+  for (int byte = 0; byte < 256; ++byte) {
+    const std::string text{'a', static_cast<char>(byte), 'z'};
+    std::string line = line_of_record("info", text);
+    ASSERT_EQ(line.find('\n'), line.size() - 1) << byte;
+    simdjson::dom::parser parser;
+    const simdjson::dom::element element = parser.parse(line);
+    const std::string_view read = element["text"];
+    EXPECT_EQ(read, byte < 0x80 ? text : "a\xEF\xBF\xBDz") << byte;
+    EXPECT_EQ(std::int64_t{element["number"]}, 1);
+  }
 }
 
 }  // namespace

@@ -52,8 +52,8 @@ class LoggingTest : public testing::Test {
 
 TEST_F(LoggingTest, WritesWhatTheLevelLetsThrough) {
   const std::string text = written([] {
-    log::info("too small {}", 1);
-    log::warn("large enough {}", 2);
+    log::info("Event", "too small {}", log::field("number", 1));
+    log::warn("Event", "large enough {}", log::field("number", 2));
   });
   EXPECT_THAT(text, HasSubstr("[warning ] large enough 2\n"));
   EXPECT_THAT(text, Not(HasSubstr("too small")));
@@ -131,7 +131,7 @@ TEST_F(LoggingTest, LosesNothingAtItsEnd) {
   constexpr std::size_t line_bytes = std::size_t{1}
                                      << 20;  // whole pages: a pipe refills only those
   const std::string long_text(line_bytes - frame, 'x');
-  log::error("{}", long_text);
+  log::error("Event", "{}", log::field("text", long_text));
   file.await_full();  // the thread is writing it: the following cannot push it out of the queue
   for (int i = 0; i < 20'000; ++i) log::error("more than the queue holds");
   log::error("the last");

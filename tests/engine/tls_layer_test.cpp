@@ -60,7 +60,7 @@ class TlsLayerTest : public ::testing::Test {
     context_ = std::move(*context);
     limits_.output_high_water = 50'000;
     limits_.output_limit = 200'000;
-    layer_ = std::make_unique<TlsLayer>(below_, *context_, limits_, [this](Transport& plain) {
+    layer_ = std::make_unique<TlsLayer>(below_, *context_, limits_, 0, [this](Transport& plain) {
       auto made = std::make_unique<Notes>(plain);
       notes_ = made.get();
       return made;
@@ -143,7 +143,7 @@ class TlsClientTest : public TlsLayerTest {
     ASSERT_TRUE(context) << context.error();
     client_context_ = std::move(*context);
     client_layer_ =
-        std::make_unique<TlsLayer>(wire_, *client_context_, limits_, [this](Transport& plain) {
+        std::make_unique<TlsLayer>(wire_, *client_context_, limits_, 0, [this](Transport& plain) {
           auto made = std::make_unique<Notes>(plain);
           client_notes_ = made.get();
           return made;

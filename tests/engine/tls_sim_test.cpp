@@ -293,14 +293,15 @@ class TlsSimulation : public ::testing::Test {
   }
 
   std::unique_ptr<Sim> simulate(const SimShardOptions& options) {
-    return std::make_unique<Sim>(options, [&](engine::Transport& transport, engine::Waker&,
-                                              SimNetwork& network) {
-      return engine::TlsLayer(transport, *context_, options.limits, [&](engine::Transport& plain) {
-        auto made = std::make_unique<Echo>(plain, network);
-        echo_ = made.get();
-        return made;
-      });
-    });
+    return std::make_unique<Sim>(
+        options, [&](engine::Transport& transport, engine::Waker&, SimNetwork& network) {
+          return engine::TlsLayer(transport, *context_, options.limits, 0,
+                                  [&](engine::Transport& plain) {
+                                    auto made = std::make_unique<Echo>(plain, network);
+                                    echo_ = made.get();
+                                    return made;
+                                  });
+        });
   }
 
   void run(std::uint64_t seed) {
