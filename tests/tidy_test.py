@@ -147,6 +147,7 @@ def check_readmes():
 
 # Documents that are named and not links: `tests/README.md`, `protocol/4-commands.md §4.4`.
 DOCUMENT = re.compile(r"(?<![\w/.:-])(?:\.{1,2}/)*(?:[\w-]+/)*[\w-]+\.md\b")
+SOURCE = re.compile(r"`([\w./-]+\.(?:h|cpp|sql|py|json|cmake))(?=[`: ])")
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -160,10 +161,14 @@ def check_documents():
             for target in DOCUMENT.findall(line):
                 if not (ROOT / target).is_file() and not (here / target).is_file():
                     problem(name, number, f"{target} does not exist")
-            if name.endswith(".md"):
-                for target in LINK.findall(line):
-                    if not (here / target).exists():
-                        problem(name, number, f"the link to {target} leads nowhere")
+            if not name.endswith(".md"):
+                continue
+            for target in LINK.findall(line):
+                if not (here / target).exists():
+                    problem(name, number, f"the link to {target} leads nowhere")
+            for target in SOURCE.findall(line):
+                if not (ROOT / target).is_file() and not (here / target).is_file():
+                    problem(name, number, f"{target} is not there")
 
 
 def check_tests():

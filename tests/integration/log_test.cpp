@@ -1,4 +1,4 @@
-// The log of a running server as programs read it: a JSON object a line (server.md §6).
+// The log of a running server as programs read it: a JSON object a line (app/server.md §6).
 #include <simdjson.h>
 
 #include <map>
