@@ -89,6 +89,7 @@ OutboxOptions outbox_options(const Configuration& configuration) {
     using Security = SmtpServer::Security;
     options.smtp = SmtpServer{
         .host = mail.host, .port = mail.port, .user = mail.user, .password = mail.password};
+    options.smtp->hello_name = mail.hello_name;
     options.smtp->security = mail.use_ssl   ? Security::tls
                              : mail.use_tls ? Security::starttls
                                             : Security::plain;

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "app/hello_name.h"
 #include "app/option_reader.h"
 #include "app/value_parsing.h"
 #include "engine/http_url.h"
@@ -99,7 +100,13 @@ MailConfiguration read_mail(OptionReader& read) {
       .use_ssl = read.boolean("--email-use-ssl"),
       .use_tls = read.boolean("--email-use-tls"),
       .sender = {},
+      .hello_name = read.text("--email-helo"),
   };
+  if (!mail.hello_name.empty() && !is_hello_name(mail.hello_name)) {
+    read.complain("--email-helo",
+                  "must be a domain name, or an address literal as [192.0.2.1] or "
+                  "[IPv6:2001:db8::1]");
+  }
   if (mail.use_ssl && mail.use_tls) {
     read.complain("--email-use-tls", "cannot be used together with --email-use-ssl");
   }

@@ -34,6 +34,7 @@ struct MailConfiguration {
   bool use_ssl = false;
   bool use_tls = false;
   protocol::Mailbox sender;
+  std::string hello_name;  // empty: this machine's own
 
   bool mocked() const { return host == "MOCKED"; }
   std::string description() const;

@@ -1,6 +1,7 @@
 #include "app/mail_delivery.h"
 
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "app/hello_name.h"
 #include "engine/log.h"
 #include "protocol/random.h"
 
@@ -22,10 +24,31 @@ DateTime now() {
   return {std::chrono::duration_cast<std::chrono::microseconds>(since_epoch).count()};
 }
 
-std::string url_of(const SmtpServer& server) {
-  const bool bare_ipv6 = server.host.contains(':') && !server.host.starts_with('[');
-  return (server.security == SmtpServer::Security::tls ? "smtps://" : "smtp://") +
-         (bare_ipv6 ? "[" + server.host + "]" : server.host) + ":" + std::to_string(server.port);
+/// This machine's own; on the courier's thread alone. Found once; as long as it is an address only
+/// (a resolver that is down, at boot) looked for again.
+const std::string& own_hello_name() {
+  static std::string name;
+  if (name.empty() || name.starts_with('[')) name = find_hello_name();
+  return name;
+}
+
+/// libcurl takes the name of EHLO from the URL's path. Of what is_hello_name() allows only these
+/// three must be escaped.
+std::string escaped(std::string_view hello_name) {
+  std::string text;
+  for (const char c : hello_name) {
+    text += c == '[' ? "%5B" : c == ']' ? "%5D" : c == ':' ? "%3A" : std::string{c};
+  }
+  return text;
+}
+
+std::string base64(std::string_view text) {
+  std::string encoded(text.size() / 3 * 4 + 5, '\0');
+  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(encoded.data()),
+                                   reinterpret_cast<const unsigned char*>(text.data()),
+                                   static_cast<int>(text.size()));
+  encoded.resize(static_cast<std::size_t>(size));
+  return encoded;
 }
 
 /// Whether it was written, all of it; else errno tells why not. For this user's eyes only: mails
@@ -78,15 +101,50 @@ void InvitationTransfer::report_success() const {
             log::field("organization_id", invitation_.organization_id));
 }
 
+void SmtpReply::add_line(std::string_view line) {
+  constexpr std::size_t most_bytes = 1024;
+  if (line.starts_with("221")) return;  // a goodbye explains nothing
+  if (std::exchange(complete_, true)) text_.clear();
+  complete_ = line.size() < 4 || line[3] != '-';  // RFC 5321 §4.2.1
+  while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
+  if (text_.size() >= most_bytes) return;
+  if (!text_.empty()) text_ += " / ";
+  for (const char c : line) {
+    if (text_.size() >= most_bytes) return;
+    text_ += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
+  }
+}
+
+std::string SmtpReply::text(std::initializer_list<std::string> secrets) const {
+  std::string text = text_;
+  for (const std::string& secret : secrets) {
+    if (secret.empty()) continue;
+    for (auto at = text.find(secret); at != text.npos; at = text.find(secret, at)) {
+      text.replace(at, secret.size(), "***");
+      at += 3;
+    }
+  }
+  return text;
+}
+
+std::string MailDelivery::url() const {
+  const bool bare_ipv6 = server_.host.contains(':') && !server_.host.starts_with('[');
+  return (server_.security == SmtpServer::Security::tls ? "smtps://" : "smtp://") +
+         (bare_ipv6 ? "[" + server_.host + "]" : server_.host) + ":" +
+         std::to_string(server_.port) + "/" +
+         escaped(server_.hello_name.empty() ? own_hello_name() : server_.hello_name);
+}
+
 bool MailDelivery::prepare(CURL* handle) {
   const protocol::MailMessage* mail = message();
   if (mail == nullptr) return false;
   ++tries_;
   unread_ = mail->content;
   handed_over_ = false;
+  reply_ = {};
   if (recipients_ == nullptr) recipients_ = curl_slist_append(nullptr, mail->recipient.c_str());
 
-  curl_easy_setopt(handle, CURLOPT_URL, url_of(server_).c_str());
+  curl_easy_setopt(handle, CURLOPT_URL, url().c_str());
   curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
   curl_easy_setopt(handle, CURLOPT_PROXY, "");
   if (server_.security == SmtpServer::Security::starttls) {
@@ -106,6 +164,8 @@ bool MailDelivery::prepare(CURL* handle) {
   curl_easy_setopt(handle, CURLOPT_READDATA, this);
   curl_easy_setopt(handle, CURLOPT_SEEKFUNCTION, &MailDelivery::seek);
   curl_easy_setopt(handle, CURLOPT_SEEKDATA, this);
+  curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, &MailDelivery::hear);
+  curl_easy_setopt(handle, CURLOPT_HEADERDATA, this);
   return true;
 }
 
@@ -117,8 +177,7 @@ std::optional<std::chrono::milliseconds> MailDelivery::ended(CURL* handle, CURLc
   }
   long reply = 0;
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &reply);
-  const std::string why =
-      std::string{error} + (reply != 0 ? ", last reply " + std::to_string(reply) : "");
+  const std::string why = explain(error, reply);
   if (!may_be_repeated(result, reply) || tries_ > server_.pauses.size()) {
     report_failure(why);
     return std::nullopt;
@@ -127,14 +186,26 @@ std::optional<std::chrono::milliseconds> MailDelivery::ended(CURL* handle, CURLc
   return server_.pauses[tries_ - 1];
 }
 
+/// Servers quote what they refuse: a command with the login in it, a link of the mail.
+std::string MailDelivery::explain(std::string_view error, long reply) const {
+  if (reply == 0) return std::string{error};
+  const std::string login = std::string{'\0'} + server_.user + '\0' + server_.password;
+  const std::string said =
+      server_.password.empty()
+          ? reply_.text({token()})
+          : reply_.text({token(), server_.password, base64(login), base64(server_.password)});
+  return std::string{error} + ", last reply " + (said.empty() ? std::to_string(reply) : said);
+}
+
 /// Nothing was delivered for certain, and it may be otherwise next time (RFC 5321 §4.2.1: 4yz).
 bool MailDelivery::may_be_repeated(CURLcode result, long reply) const {
   switch (result) {
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_USE_SSL_FAILED:  // no STARTTLS
     case CURLE_URL_MALFORMAT:
       return false;
+    case CURLE_USE_SSL_FAILED:  // no STARTTLS, or not now (454, RFC 3207 §4)
+      return reply >= 400 && reply < 500;
     default:
       return reply < 500 && (reply >= 400 || !handed_over_);
   }
@@ -147,6 +218,11 @@ std::size_t MailDelivery::read(char* buffer, std::size_t size, std::size_t count
   delivery.unread_.remove_prefix(taken);
   delivery.handed_over_ = true;
   return taken;
+}
+
+std::size_t MailDelivery::hear(char* line, std::size_t size, std::size_t count, void* self) {
+  static_cast<MailDelivery*>(self)->reply_.add_line({line, size * count});
+  return size * count;
 }
 
 int MailDelivery::seek(void* self, curl_off_t offset, int origin) {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,11 +28,25 @@ struct SmtpServer {
   std::string user;  // empty: no login
   std::string password;
   enum class Security : std::uint8_t { plain, starttls, tls } security{};
+  std::string hello_name{};                   // is_hello_name(); empty: this machine's own
   std::chrono::milliseconds timeout{60'000};  // of one try
   /// Pauses before the second try, the third, …
   std::vector<std::chrono::milliseconds> pauses = {
       std::chrono::seconds{5}, std::chrono::seconds{30}, std::chrono::minutes{2},
       std::chrono::minutes{10}};
+};
+
+/// What the server said last, for the log: its lines up to a bound, control characters made
+/// harmless.
+class SmtpReply {
+ public:
+  void add_line(std::string_view line);
+  /// Without what must not be logged, should the server quote it.
+  std::string text(std::initializer_list<std::string> secrets) const;
+
+ private:
+  std::string text_;
+  bool complete_ = true;  // the next line begins another reply
 };
 
 /// What both have: an invitation that becomes a message when it is its turn.
@@ -48,6 +63,7 @@ class InvitationTransfer : public engine::Transfer {
   void report_failure(std::string_view why) const;
   void report_waiting(std::string_view why) const;
   void report_success() const;
+  std::string token() const { return invitation_.token.hex(); }
 
  private:
   const protocol::InvitationMail invitation_;
@@ -72,11 +88,15 @@ class MailDelivery final : public InvitationTransfer {
  private:
   static std::size_t read(char* buffer, std::size_t size, std::size_t count, void* self);
   static int seek(void* self, curl_off_t offset, int origin);
+  static std::size_t hear(char* line, std::size_t size, std::size_t count, void* self);
+  std::string url() const;
+  std::string explain(std::string_view error, long reply) const;
   bool may_be_repeated(CURLcode result, long reply) const;
 
   const SmtpServer& server_;
   curl_slist* recipients_ = nullptr;
   std::size_t tries_ = 0;
+  SmtpReply reply_;
   std::string_view unread_;   // of the message
   bool handed_over_ = false;  // the server asked for the message, in this try
 };

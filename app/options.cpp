@@ -169,6 +169,11 @@ constexpr auto mail = std::to_array<Option>({
      .variable = "PARSEC_EMAIL_SENDER",
      .metavar = "ADDRESS",
      .help = "Sender of the mails; required with a real --email-host."},
+    {.name = "--email-helo",
+     .variable = "PARSEC_EMAIL_HELO",
+     .metavar = "NAME",
+     .help = "Name to greet the SMTP server with; by default this machine's fully qualified name, "
+             "else its address."},
 });
 
 constexpr auto logs = std::to_array<Option>({

@@ -98,13 +98,15 @@ std::string BackendAddress::text() const {
   return std::string{scheme} + authority() + (tls ? "" : "?no_ssl=true");
 }
 
-std::string BackendAddress::bootstrap_link(std::string_view organization_id,
-                                           std::string_view token) const {
+std::string BackendAddress::link(std::string_view organization_id, std::string_view action,
+                                 std::string_view token) const {
   std::string link{scheme};
   link += authority();
   link += '/';
   link += escaped(organization_id);
-  link += "?action=bootstrap_organization&token=";
+  link += "?action=";
+  link += action;
+  link += "&token=";
   link += token;
   if (!tls) link += "&no_ssl=true";
   return link;

@@ -24,8 +24,12 @@ struct BackendAddress {
   std::string authority() const;
   /// The address itself.
   std::string text() const;
-  /// `parsec://<host>/<organization>?action=bootstrap_organization&token=<token>[&no_ssl=true]`
-  std::string bootstrap_link(std::string_view organization_id, std::string_view token) const;
+  /// `parsec://<host>/<organization>?action=<action>&token=<token>[&no_ssl=true]`
+  std::string link(std::string_view organization_id, std::string_view action,
+                   std::string_view token) const;
+  std::string bootstrap_link(std::string_view organization_id, std::string_view token) const {
+    return link(organization_id, "bootstrap_organization", token);
+  }
   /// `http(s)://<host>/redirect/<organization>?action=<action>&token=<token>`: leads to the
   /// parsec:// link of that action, for programs that make only http links clickable.
   std::string redirect_link(std::string_view organization_id, std::string_view action,

@@ -77,6 +77,8 @@ constexpr std::string_view text_layout = R"({{introduction}}
 
 2. {{second}}
    {{link}}
+   or copy this address into the application:
+   {{address}}
 
 3. {{third}}
 {{third_detail}}
@@ -134,7 +136,7 @@ constexpr std::string_view html_layout = R"(<!DOCTYPE html>
 </table>
 </td></tr>
 <tr><td class="soft" style="padding:20px 4px 0;color:#5d6b79;font-size:13px;overflow-wrap:anywhere;">
-<p style="margin:0 0 12px;">The button does not work? Copy this address into your browser:<br><a class="accent" href="{{link}}" style="color:#0a5fc2;overflow-wrap:anywhere;word-break:break-all;">{{link}}</a></p>
+<p style="margin:0 0 12px;">The button does not work? Copy this address into your browser:<br><a class="accent" href="{{link}}" style="color:#0a5fc2;overflow-wrap:anywhere;word-break:break-all;">{{link}}</a><br>Or this one into the Parsec application:<br><span class="accent" style="color:#0a5fc2;overflow-wrap:anywhere;word-break:break-all;">{{address}}</span></p>
 <p style="margin:0;">{{caution}}</p>
 </td></tr>
 </table>
@@ -210,7 +212,8 @@ struct Names {
   std::string greeter;
   std::string who;  // with the address, if there is one
   std::string organization;
-  std::string link;
+  std::string link;     // for browsers, which lead to the address
+  std::string address;  // parsec://…, for the application
 };
 
 std::string text_body(const Wording& wording, const Names& names) {
@@ -225,6 +228,7 @@ std::string text_body(const Wording& wording, const Names& names) {
                             {"first_detail", wording.first_detail},
                             {"second", wording.second},
                             {"link", names.link},
+                            {"address", names.address},
                             {"third", said(wording.third)},
                             {"third_detail", indented(wording.third_detail)},
                             {"caution", said(wording.caution)}});
@@ -246,6 +250,7 @@ std::string html_body(const Wording& wording, const Names& names, std::string_vi
                             {"second", wording.second},
                             {"button", wording.button},
                             {"link", escape_html(names.link)},
+                            {"address", escape_html(names.address)},
                             {"third", said(wording.third)},
                             {"third_detail", wording.third_detail},
                             {"caution", said(wording.caution)}});
@@ -278,6 +283,8 @@ std::expected<MailMessage, std::string> compose(const InvitationMail& invitation
   names.organization = mime::one_line(invitation.organization_id);
   names.link = origin.backend_address.redirect_link(names.organization, wording.action,
                                                     invitation.token.hex());
+  names.address =
+      origin.backend_address.link(names.organization, wording.action, invitation.token.hex());
   const std::string subject =
       fill(wording.subject, {{"greeter", names.greeter}, {"organization", names.organization}});
 

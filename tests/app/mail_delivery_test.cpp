@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "app/hello_name.h"
 #include "app/outbox.h"
 #include "tests/support/log_capture.h"
 #include "tests/support/peer.h"
@@ -85,6 +86,7 @@ TEST(MailDelivery, IsUnderstoodByOthers) {
   EXPECT_EQ(mail["bare_line_ends"], "0");
   EXPECT_EQ(mail["ascii"], "True");
   EXPECT_EQ(mail["tls"], "False");
+  EXPECT_EQ(mail["hello"], app::find_hello_name());
   EXPECT_LE(std::stoi(mail["longest_line"]), 78);
   const std::string link =
       "http://parsec.example.com:6777/redirect/CoolOrg?action=claim_user&token="
@@ -92,6 +94,18 @@ TEST(MailDelivery, IsUnderstoodByOthers) {
   EXPECT_THAT(mail["text"], HasSubstr(link));
   EXPECT_THAT(mail["text"], HasSubstr("Alice (alice@example.com) invited you"));
   EXPECT_THAT(mail["html"], HasSubstr("&amp;token=0123456789abcdef0123456789abcdef\""));
+}
+
+TEST(MailDelivery, GreetsWithTheNameThatItWasTold) {
+  LogCapture log;
+  for (const char* name : {"mx1.example.com", "vm1", "[192.0.2.1]", "[IPv6:2001:db8::1]"}) {
+    const Peer peer{"mail_server"};
+    auto server = server_of(peer);
+    server.hello_name = name;
+    DeliveringOutbox outbox{options(server)};
+    outbox.send_invitation(invitation());
+    EXPECT_EQ(peer.told(1)["hello"], name);
+  }
 }
 
 TEST(MailDelivery, OfAnyNameAndAddress) {

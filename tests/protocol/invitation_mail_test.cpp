@@ -86,6 +86,11 @@ TEST(InvitationMail, OfAUser) {
   EXPECT_THAT(html, HasSubstr("href=\"https://parsec.example.com/redirect/CoolOrg?action=claim_user"
                               "&amp;token=0123456789abcdef0123456789abcdef\""));
   for (const auto& filled : {text, html}) EXPECT_THAT(filled, Not(HasSubstr("{{")));
+  // To be copied where links of http do not lead to the application.
+  EXPECT_THAT(text, HasSubstr("\n   parsec://parsec.example.com/CoolOrg?action=claim_user&token="
+                              "0123456789abcdef0123456789abcdef\n"));
+  EXPECT_THAT(html, HasSubstr(">parsec://parsec.example.com/CoolOrg?action=claim_user&amp;token="
+                              "0123456789abcdef0123456789abcdef<"));
 }
 
 TEST(InvitationMail, OfADevice) {
@@ -117,6 +122,9 @@ TEST(InvitationMail, LinksOfAServerWithoutTlsAreHttp) {
   const auto message = compose(invitation(), plain, some_time, "1d");
   ASSERT_TRUE(message);
   EXPECT_THAT(body(*message, "text/plain"), HasSubstr("   http://h:6777/redirect/CoolOrg?action="));
+  EXPECT_THAT(body(*message, "text/plain"),
+              HasSubstr("   parsec://h:6777/CoolOrg?action=claim_user&token="
+                        "0123456789abcdef0123456789abcdef&no_ssl=true\n"));
 }
 
 TEST(InvitationMail, ToWhatIsNoAddressIsNotSent) {

@@ -3,13 +3,15 @@
 
 What it does wrong can be chosen: --refuse 451:2 answers the first two RCPT with that code, --break 2
 ends the first two connections when a message is complete, without an answer, --silent says nothing
-at all."""
+at all. --answer RCPT=450-a%0A450 b (percent-encoded, may be repeated) makes a server by script: it
+answers that command always so; GREETING and MESSAGE are those without a verb."""
 import argparse
 import asyncio
 import email
 import email.policy
 import ssl
 import sys
+import urllib.parse
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
@@ -55,12 +57,55 @@ class Handler:
             bare_line_ends=raw.replace(b"\r\n", b"").count(b"\n") + raw.replace(b"\r\n", b"").count(b"\r"),
             ascii=raw.isascii(), user=getattr(session.auth_data, "login", b"").decode(),
             tls=session.ssl is not None, connection=session.peer[1],
-            utf8=envelope.smtp_utf8,
+            utf8=envelope.smtp_utf8, hello=session.host_name,
         )
         if self.breaks > 0:
             self.breaks -= 1
             server.transport.abort()
         return "250 OK"
+
+
+class Scripted(asyncio.Protocol):
+    """Takes lines and says what it was told to, whatever RFC 5321 thinks of that."""
+
+    usual = {
+        "GREETING": "220 mail.test", "EHLO": "250-mail.test\n250-STARTTLS\n250 AUTH PLAIN",
+        "DATA": "354 go on", "AUTH": "235 welcome", "QUIT": "221 bye",
+    }
+
+    def __init__(self, answers):
+        self.answers = {**self.usual, **answers}
+        self.rest = b""
+        self.in_message = False
+        self.in_login = False
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.answer("GREETING")
+
+    def answer(self, verb):
+        said = self.answers.get(verb, "250 OK")
+        for line in said.split("\n"):
+            self.transport.write(line.encode("latin-1") + b"\r\n")
+        return said
+
+    def data_received(self, data):
+        *lines, self.rest = (self.rest + data).split(b"\r\n")
+        for line in lines:
+            if self.in_message:
+                if line == b".":
+                    self.in_message = False
+                    self.answer("MESSAGE")
+                continue
+            verb = "AUTH" if self.in_login else line.split(b" ")[0].decode().upper()
+            if verb == "AUTH" and not self.in_login:  # the credentials follow (RFC 4954 §4)
+                self.in_login = True
+                self.transport.write(b"334 \r\n")
+                continue
+            self.in_login = False
+            self.in_message = self.answer(verb).startswith("354")
+            if verb == "QUIT":
+                self.transport.close()
 
 
 class Silent(asyncio.Protocol):
@@ -76,6 +121,7 @@ def main():
     parser.add_argument("--refuse", default="")
     parser.add_argument("--break", dest="break_", type=int, default=0)
     parser.add_argument("--silent", action="store_true")
+    parser.add_argument("--answer", action="append", default=[])
     options = parser.parse_args()
 
     tls = None
@@ -91,10 +137,13 @@ def main():
         return AuthResult(success=good, handled=False, auth_data=data)
 
     handler = Handler(options)
+    answers = dict(urllib.parse.unquote(text, "latin-1").split("=", 1) for text in options.answer)
 
     def make():
         if options.silent:
             return Silent()
+        if answers:
+            return Scripted(answers)
         return SMTP(
             handler, hostname="mail.test", enable_SMTPUTF8=True, timeout=60,
             tls_context=tls if options.security == "starttls" else None,
