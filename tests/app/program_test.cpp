@@ -90,17 +90,17 @@ TEST(Program, GoesOnInANewLogFileOnSighup) {
   };
   const auto deadline = within(patience);
   // The log has a thread of its own.
-  while (!holds_line_of(file, "Serving on") && std::chrono::steady_clock::now() < deadline) {
+  while (!holds_line_of(file, "Serving") && std::chrono::steady_clock::now() < deadline) {
     std::this_thread::yield();
   }
   std::filesystem::rename(file, rotated);
   server.process().signal(SIGHUP);
   // Each connection is a line.
-  while (!holds_line_of(file, "opened by") && std::chrono::steady_clock::now() < deadline) {
+  while (!holds_line_of(file, "Connection opened") && std::chrono::steady_clock::now() < deadline) {
     WebSocket{server.address()}.receive();
   }
-  EXPECT_TRUE(holds_line_of(file, "opened by"));
-  EXPECT_TRUE(holds_line_of(rotated, "Serving on"));
+  EXPECT_TRUE(holds_line_of(file, "Connection opened"));
+  EXPECT_TRUE(holds_line_of(rotated, "Serving"));
   EXPECT_EQ(server.stop(), 0);
 }
 
@@ -248,11 +248,11 @@ TEST(Program, WritesItsLogWhereItIsTold) {
     ServerProcess server{{.arguments = {"--log-level=INFO", "--log-file=" + file.string()}}};
     WebSocket{server.address()}.ping();
     EXPECT_EQ(server.stop(), 0);
-    EXPECT_THAT(server.process().output(), Not(HasSubstr("opened by")));
+    EXPECT_THAT(server.process().output(), Not(HasSubstr("Connection opened")));
   }
   std::ifstream log{file};
   const std::string text{std::istreambuf_iterator<char>{log}, {}};
-  EXPECT_THAT(text, HasSubstr(R"("level":"info","event":"connection )"));
+  EXPECT_THAT(text, HasSubstr(R"("level":"info","event":"Connection opened","conn_id":")"));
   EXPECT_THAT(text, Not(HasSubstr("s3cr3t")));
 }
 
