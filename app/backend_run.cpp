@@ -15,6 +15,7 @@
 
 #include "app/logging.h"
 #include "app/outbox.h"
+#include "app/process_user.h"
 #include "app/proxy_settings.h"
 #include "app/stop_signals.h"
 #include "app/version.h"
@@ -113,12 +114,23 @@ engine::ShardThreadsOptions shard_options(const Configuration& configuration,
   return options;
 }
 
+/// Of which memory may allow fewer.
+std::uint32_t wanted_shards(const Configuration& configuration) {
+  if (configuration.shards != 0) return configuration.shards;
+  return engine::usable_processors(static_cast<std::uint32_t>(engine::allowed_processors().size()));
+}
+
+/// What may need root: first, alone.
+std::expected<engine::ListeningSockets, std::string> bind_sockets(
+    const Configuration& configuration) {
+  const auto shards = wanted_shards(configuration);
+  const engine::ShardThreadsOptions options = shard_options(configuration, shards);
+  return engine::ListeningSockets::bind(options.address, shards, options.limits);
+}
+
 /// Before anything else is started: it decides how many shards there are.
 std::expected<engine::RingSet, std::string> set_up_rings(const Configuration& configuration) {
-  const std::uint32_t wanted = configuration.shards != 0
-                                   ? configuration.shards
-                                   : engine::usable_processors(static_cast<std::uint32_t>(
-                                         engine::allowed_processors().size()));
+  const std::uint32_t wanted = wanted_shards(configuration);
   const engine::ShardThreadsOptions options = shard_options(configuration, wanted);
   if (auto valid = engine::validate(options.limits); !valid) return Failure{valid.error()};
   return engine::set_up_rings(wanted, options.limits, options.uring);
@@ -136,8 +148,9 @@ std::expected<std::unique_ptr<engine::TlsContext>, std::string> load_tls(
 /// the destructor goes the way back.
 class Backend {
  public:
+  /// sockets: bound. Where there are none yet, they are when everything else has started.
   static std::expected<std::unique_ptr<Backend>, std::string> start(
-      const Configuration& configuration) {
+      const Configuration& configuration, std::optional<engine::ListeningSockets> sockets) {
     auto rings = set_up_rings(configuration);
     if (!rings) return Failure{std::move(rings.error())};
     std::unique_ptr<Backend> backend{
@@ -154,7 +167,8 @@ class Backend {
       return Failure{std::move(started.error())};
     }
     backend->outbox_.emplace(outbox_options(configuration));
-    if (auto started = backend->start_shards(configuration, std::move(*rings)); !started) {
+    if (auto started = backend->start_shards(configuration, std::move(*rings), std::move(sockets));
+        !started) {
       return Failure{std::move(started.error())};
     }
     return backend;
@@ -231,7 +245,13 @@ class Backend {
   }
 
   std::expected<void, std::string> start_shards(const Configuration& configuration,
-                                                engine::RingSet rings) {
+                                                engine::RingSet rings,
+                                                std::optional<engine::ListeningSockets> sockets) {
+    if (!sockets) {
+      auto bound = bind_sockets(configuration);
+      if (!bound) return Failure{std::move(bound.error())};
+      sockets.emplace(std::move(*bound));
+    }
     rings.limits.connections = share(max_connections(configuration), shard_count_);
     const auto make_handler = [this, limits = rings.limits](
                                   engine::ShardIndex index, engine::Transport& transport,
@@ -250,7 +270,7 @@ class Backend {
       return std::make_unique<engine::TlsLayer>(transport, *tls_, limits, shard, make_service);
     };
     auto shards = engine::ShardThreads::start(shard_options(configuration, shard_count_),
-                                              std::move(rings), make_handler);
+                                              std::move(rings), std::move(*sockets), make_handler);
     if (!shards) {
       forget_wakers();
       return Failure{std::move(shards.error())};
@@ -314,6 +334,13 @@ void serve_until_stopped(Backend& backend, StopSignals& signals, Logging& loggin
 }  // namespace
 
 int run_backend(const Configuration& configuration) {
+  std::optional<engine::ListeningSockets> sockets;
+  if (!configuration.user.empty()) {
+    auto bound = bind_sockets(configuration);
+    if (!bound) return fail(bound.error());
+    sockets.emplace(std::move(*bound));
+    if (auto become = become_user(configuration.user); !become) return fail(become.error());
+  }
   StopSignals signals;
   auto logging = Logging::start(configuration.log);
   if (!logging) return fail(logging.error());
@@ -325,6 +352,10 @@ int run_backend(const Configuration& configuration) {
                stderr);
   }
 
+  if (is_root()) {
+    log::warn("The server runs as root",
+              "The server runs as root, which it need not: consider --user, or a service manager");
+  }
   const MailConfiguration& mail = configuration.mail;
   if (!mail.mocked() && !mail.user.empty() && !mail.use_ssl && !mail.use_tls) {
     log::warn("The mail server's password is unprotected",
@@ -332,7 +363,7 @@ int run_backend(const Configuration& configuration) {
               "--email-use-tls or --email-use-ssl");
   }
 
-  auto backend = Backend::start(configuration);
+  auto backend = Backend::start(configuration, std::move(sockets));
   if (!backend) return fail(backend.error());
   signals.hold();
   log::info("Serving", "Serving on {}:{} {} with {}", log::field("host", configuration.host),

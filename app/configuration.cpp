@@ -10,6 +10,7 @@
 
 #include "app/hello_name.h"
 #include "app/option_reader.h"
+#include "app/process_user.h"
 #include "app/value_parsing.h"
 #include "engine/http_url.h"
 
@@ -210,6 +211,14 @@ void read_organizations(OptionReader& read, Configuration& configuration) {
   }
 }
 
+void read_user(OptionReader& read, Configuration& configuration) {
+  if (!read.given("--user")) return;
+  configuration.user = read.non_empty_text("--user");
+  if (auto possible = check_user(configuration.user); !possible) {
+    read.complain("--user", possible.error());
+  }
+}
+
 void read_capacity(OptionReader& read, Configuration& configuration) {
   if (read.given("--shards")) configuration.shards = read.count("--shards", 1, most_threads);
   configuration.pin_threads = read.boolean("--pin-threads");
@@ -251,6 +260,7 @@ std::expected<Configuration, UsageError> Configuration::from(OptionValues values
   read_addresses(read, configuration);
   configuration.mail = read_mail(read);
   configuration.log = read_log(read);
+  read_user(read, configuration);
   configuration.sentry_url_given = read.given("--sentry-url");
   configuration.debug = read.boolean("--debug");
   read_capacity(read, configuration);

@@ -66,6 +66,7 @@ struct Configuration {
 
   MailConfiguration mail;
   LogConfiguration log;
+  std::string user;  // whom to become, which is possible; empty: nobody else
   bool sentry_url_given = false;
   bool debug = false;
 

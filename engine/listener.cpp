@@ -75,10 +75,10 @@ bool set_connection_options(int fd, const Limits& limits) {
                     static_cast<int>(limits.user_timeout.count()));
 }
 
-int open_listener(const addrinfo& address, int backlog, const Limits& limits) {
+int bind_listener(const addrinfo& address, const Limits& limits) {
   const int fd = open_bound(address, true);
   if (fd < 0) return fd;
-  if (!set_connection_options(fd, limits) || ::listen(fd, backlog) != 0) {
+  if (!set_connection_options(fd, limits)) {
     const int error = errno;
     ::close(fd);
     return -error;
@@ -101,7 +101,7 @@ std::expected<Addresses, std::string> resolve(const ListenAddress& wanted) {
 
 }  // namespace
 
-std::expected<ListeningSockets, std::string> ListeningSockets::open(const ListenAddress& wanted,
+std::expected<ListeningSockets, std::string> ListeningSockets::bind(const ListenAddress& wanted,
                                                                     std::uint32_t shards,
                                                                     const Limits& limits) {
   const auto addresses = resolve(wanted);
@@ -110,13 +110,14 @@ std::expected<ListeningSockets, std::string> ListeningSockets::open(const Listen
   ListeningSockets sockets;
   sockets.by_shard_.resize(shards);
   sockets.port_ = wanted.port;
+  sockets.backlog_ = wanted.backlog;
   int last_error = EADDRNOTAVAIL;
   bool any = false;
   for (addrinfo* address = addresses->get(); address != nullptr; address = address->ai_next) {
     set_port(address->ai_addr, sockets.port_);
     int error = sockets.port_ == 0 ? 0 : probe(*address);
     for (std::uint32_t shard = 0; shard < shards && error == 0; ++shard) {
-      const int fd = open_listener(*address, wanted.backlog, limits);
+      const int fd = bind_listener(*address, limits);
       if (fd < 0) {
         error = -fd;
         break;
@@ -144,6 +145,21 @@ std::expected<ListeningSockets, std::string> ListeningSockets::open(const Listen
   if (last_error == EADDRINUSE) text += " (another process listens there)";
   if (last_error == EACCES) text += " (ports below 1024 need CAP_NET_BIND_SERVICE)";
   return std::unexpected(text);
+}
+
+std::expected<void, std::string> ListeningSockets::listen(std::uint32_t shards) {
+  for (std::size_t shard = shards; shard < by_shard_.size(); ++shard) {
+    for (const Socket socket : by_shard_[shard]) ::close(static_cast<int>(socket));
+  }
+  by_shard_.resize(shards);
+  for (const auto& sockets : by_shard_) {
+    for (const Socket socket : sockets) {
+      if (::listen(static_cast<int>(socket), backlog_) == 0) continue;
+      return std::unexpected("cannot listen on port " + std::to_string(port_) + ": " +
+                             message(errno));
+    }
+  }
+  return {};
 }
 
 ListeningSockets::~ListeningSockets() {

@@ -1,4 +1,4 @@
-// Opens the listening sockets: for every address of the host, one per shard with SO_REUSEPORT, so
+// Binds the listening sockets: for every address of the host, one per shard with SO_REUSEPORT, so
 // that the kernel spreads connections over the shards without a thread that accepts for all.
 //
 // At start-up, on the main thread.
@@ -23,11 +23,13 @@ struct ListenAddress {
 /// Owns the sockets until a shard takes its share.
 class ListeningSockets {
  public:
-  /// On failure a text for the operator. A port that another process listens on is a failure, even
-  /// if that process allows sharing it.
-  static std::expected<ListeningSockets, std::string> open(const ListenAddress& address,
+  /// Bound, which may need root; nobody is let in yet. On failure a text for the operator. A port
+  /// that another process listens on is a failure, even if that process allows sharing it.
+  static std::expected<ListeningSockets, std::string> bind(const ListenAddress& address,
                                                            std::uint32_t shards,
                                                            const Limits& limits);
+  /// From now on clients get in. Closes what is beyond so many shards.
+  std::expected<void, std::string> listen(std::uint32_t shards);
   ListeningSockets(ListeningSockets&& other) noexcept = default;
   ListeningSockets& operator=(ListeningSockets&& other) = delete;
   ~ListeningSockets();
@@ -40,6 +42,7 @@ class ListeningSockets {
   ListeningSockets() = default;
 
   std::uint16_t port_ = 0;
+  int backlog_ = 0;
   std::vector<std::vector<Socket>> by_shard_;
 };
 

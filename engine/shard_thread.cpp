@@ -67,11 +67,13 @@ std::expected<std::unique_ptr<ShardThreads>, std::string> ShardThreads::start(
   if (const auto valid = validate(options.limits); !valid) return std::unexpected(valid.error());
   auto rings = set_up_rings(options.shards, options.limits, options.uring);
   if (!rings) return std::unexpected(std::move(rings.error()));
-  return start(std::move(options), std::move(*rings), std::move(factory));
+  auto sockets = ListeningSockets::bind(options.address, options.shards, rings->limits);
+  if (!sockets) return std::unexpected(std::move(sockets.error()));
+  return start(std::move(options), std::move(*rings), std::move(*sockets), std::move(factory));
 }
 
 std::expected<std::unique_ptr<ShardThreads>, std::string> ShardThreads::start(
-    ShardThreadsOptions options, RingSet rings, HandlerFactory factory) {
+    ShardThreadsOptions options, RingSet rings, ListeningSockets sockets, HandlerFactory factory) {
   options.shards = static_cast<std::uint32_t>(rings.rings.size());
   options.limits = rings.limits;
   if (const auto valid = validate(options.limits); !valid) return std::unexpected(valid.error());
@@ -81,12 +83,13 @@ std::expected<std::unique_ptr<ShardThreads>, std::string> ShardThreads::start(
               "only {} open files are allowed: accepting rests when they are used up",
               log::field("open_files", open_files));
   }
-  auto sockets = ListeningSockets::open(options.address, options.shards, options.limits);
-  if (!sockets) return std::unexpected(sockets.error());
+  if (auto listening = sockets.listen(options.shards); !listening) {
+    return std::unexpected(std::move(listening.error()));
+  }
 
   std::unique_ptr<ShardThreads> threads(new ShardThreads(std::move(options), std::move(factory)));
-  threads->port_ = sockets->port();
-  if (const auto started = threads->start_all(std::move(*sockets), std::move(rings.rings));
+  threads->port_ = sockets.port();
+  if (const auto started = threads->start_all(std::move(sockets), std::move(rings.rings));
       !started) {
     return std::unexpected(started.error());
   }

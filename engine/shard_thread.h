@@ -44,9 +44,10 @@ class ShardThreads {
   /// it throws makes start() fail.
   static std::expected<std::unique_ptr<ShardThreads>, std::string> start(
       ShardThreadsOptions options, HandlerFactory factory);
-  /// With rings that were set up before: as many shards, and these limits.
+  /// With rings that were set up before (as many shards, and these limits), and sockets that were
+  /// bound for at least as many.
   static std::expected<std::unique_ptr<ShardThreads>, std::string> start(
-      ShardThreadsOptions options, RingSet rings, HandlerFactory factory);
+      ShardThreadsOptions options, RingSet rings, ListeningSockets sockets, HandlerFactory factory);
 
   /// Stops and joins.
   ~ShardThreads();

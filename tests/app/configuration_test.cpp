@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pwd.h>
+#include <unistd.h>
 
 #include <functional>
 #include <map>
@@ -58,6 +60,12 @@ struct OptionRow {
   std::string by_default;  // as `seen` gives it
   std::string given;       // likewise
 };
+
+/// Whom anybody may become: oneself.
+std::string own_name() {
+  const passwd* entry = ::getpwuid(::geteuid());
+  return entry == nullptr ? "root" : entry->pw_name;
+}
 
 /// Makes `seen` from a member.
 #define SEEN(member) [](const Configuration& c) { return text_of(c.member); }
@@ -161,6 +169,7 @@ INSTANTIATE_TEST_SUITE_P(
         OptionRow{"--email-sender", "PARSEC_EMAIL_SENDER", "a@b.c", SEEN(mail.sender.address),
                   "no-reply@parsec.com", "a@b.c"},
         OptionRow{"--log-level", "PARSEC_LOG_LEVEL", "debug", SEEN(log.level), "2", "0"},
+        OptionRow{"--user", "PARSEC_USER", own_name(), SEEN(user), "", own_name()},
         OptionRow{"--log-format", "PARSEC_LOG_FORMAT", "json", SEEN(log.format), "0", "1"},
         OptionRow{"--log-file", "PARSEC_LOG_FILE", "f", SEEN(log.file), "", "f"},
         OptionRow{"--log-filter", "PARSEC_LOG_FILTER", "a|b", SEEN(log.filter), "", "a|b"},
@@ -286,6 +295,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "user and password must be given together"},
         Refusal{"certificate_without_key", {"--ssl-certfile", "/dev/null"}, "together"},
         Refusal{"log_level", {"--log-level", "LOUD"}, "one of DEBUG, INFO"},
+        Refusal{"user", {"--user", "no-such-user"}, "there is no user `no-such-user`"},
         Refusal{"log_format", {"--log-format", "XML"}, "one of CONSOLE, JSON"},
         Refusal{"log_filter", {"--log-filter", "("}, "regular expression"},
         Refusal{"no_shards", {"--shards", "0"}, "from 1"},

@@ -27,8 +27,9 @@ TEST(Listener, AcceptedConnectionsInheritTheirOptions) {
   Limits limits;
   limits.keepalive_idle = std::chrono::seconds{33};
   limits.user_timeout = Duration{44'000};
-  auto listening = ListeningSockets::open({}, 1, limits);
+  auto listening = ListeningSockets::bind({}, 1, limits);
   ASSERT_TRUE(listening.has_value()) << listening.error();
+  ASSERT_TRUE(listening->listen(1).has_value());
   ASSERT_NE(listening->port(), 0);
   const auto sockets = listening->take(0);
   ASSERT_EQ(sockets.size(), 1u);
@@ -46,7 +47,7 @@ TEST(Listener, AcceptedConnectionsInheritTheirOptions) {
 }
 
 TEST(Listener, OpensOneSocketPerShardOnOnePort) {
-  auto listening = ListeningSockets::open({}, 3, {});
+  auto listening = ListeningSockets::bind({}, 3, {});
   ASSERT_TRUE(listening.has_value()) << listening.error();
   for (std::uint32_t shard = 0; shard < 3; ++shard) {
     const auto sockets = listening->take(shard);
@@ -58,14 +59,15 @@ TEST(Listener, OpensOneSocketPerShardOnOnePort) {
 
 TEST(Listener, UnderstandsNamesAndFamilies) {
   for (const char* host : {"127.0.0.1", "localhost", "0.0.0.0", ""}) {
-    auto listening = ListeningSockets::open({.host = host}, 1, {});
+    auto listening = ListeningSockets::bind({.host = host}, 1, {});
     ASSERT_TRUE(listening.has_value()) << host << ": " << listening.error();
+    ASSERT_TRUE(listening->listen(1).has_value());
     Loopback client(listening->port());
   }
   const int probe = ::socket(AF_INET6, SOCK_STREAM, 0);
   if (probe < 0) GTEST_SKIP() << "no IPv6 here";
   ::close(probe);
-  auto listening = ListeningSockets::open({.host = "::1"}, 1, {});
+  auto listening = ListeningSockets::bind({.host = "::1"}, 1, {});
   if (!listening) {
     EXPECT_NE(listening.error().find("::1"), std::string::npos);
   } else {
@@ -87,14 +89,43 @@ TEST(Listener, RefusesAPortThatAnotherListenerHas) {
     ASSERT_EQ(::bind(other, generic, size), 0);
     ASSERT_EQ(::listen(other, 1), 0);
     ASSERT_EQ(::getsockname(other, generic, &size), 0);
-    const auto listening = ListeningSockets::open({.port = ntohs(address.sin_port)}, 2, {});
+    const auto listening = ListeningSockets::bind({.port = ntohs(address.sin_port)}, 2, {});
     EXPECT_FALSE(listening.has_value());
     ::close(other);
   }
 }
 
+// A server that binds early, as root, must not let clients wait for its start; nor deal any out to
+// shards that there are not in the end.
+TEST(Listener, LetsNobodyInBeforeItIsToldForHowManyShards) {
+  auto listening = ListeningSockets::bind({}, 3, {});
+  ASSERT_TRUE(listening.has_value()) << listening.error();
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(listening->port());
+  const auto connects = [&] {
+    const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool connected =
+        ::connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    ::close(client);
+    return connected;
+  };
+  EXPECT_FALSE(connects());
+  ASSERT_TRUE(listening->listen(1).has_value());
+  EXPECT_TRUE(connects());
+  const auto sockets = listening->take(0);
+  for (int clients = 0; clients < 20; ++clients) {
+    EXPECT_TRUE(connects());
+    const int accepted = ::accept(static_cast<int>(sockets[0]), nullptr, nullptr);
+    EXPECT_GE(accepted, 0);
+    ::close(accepted);
+  }
+  close_all(sockets);
+}
+
 TEST(Listener, SaysWhichAddressIsNotOurs) {
-  const auto listening = ListeningSockets::open({.host = "192.0.2.77", .port = 7}, 1, {});
+  const auto listening = ListeningSockets::bind({.host = "192.0.2.77", .port = 7}, 1, {});
   ASSERT_FALSE(listening.has_value());
   EXPECT_NE(listening.error().find("192.0.2.77"), std::string::npos) << listening.error();
 }
