@@ -163,7 +163,7 @@ TEST_F(Identifiers, HumanHandlesInCertificates) {
   Session alice = this->alice();
   simdjson::ondemand::parser parser;
   const simdjson::padded_string text =
-      simdjson::padded_string::load(vectors("human_handles.jsonl").string());
+      simdjson::padded_string::load(source_path("tests/protocol/vectors/human_handles.jsonl"));
   simdjson::ondemand::document_stream lines;
   ASSERT_EQ(parser.iterate_many(text).get(lines), simdjson::SUCCESS);
   int count = 0;
