@@ -181,6 +181,11 @@ void read_addresses(OptionReader& read, Configuration& configuration) {
   } else {
     read.complain("--backend-addr", address.error());
   }
+  if (read.given("--forward-proto-enforce-https")) {
+    auto proto = protocol::ForwardedProto::parse(read.text("--forward-proto-enforce-https"));
+    if (!proto) read.complain("--forward-proto-enforce-https", proto.error());
+    if (proto) configuration.forwarded_proto = std::move(*proto);
+  }
   configuration.ssl_keyfile = read.non_empty_text("--ssl-keyfile");
   configuration.ssl_certfile = read.non_empty_text("--ssl-certfile");
   if (configuration.ssl_keyfile.empty() != configuration.ssl_certfile.empty()) {

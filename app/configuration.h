@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,7 @@
 #include "db/settings.h"
 #include "engine/uring_ring.h"
 #include "protocol/address.h"
+#include "protocol/forwarded_proto.h"
 #include "protocol/mailbox.h"
 
 namespace parsec::app {
@@ -54,6 +56,7 @@ struct Configuration {
   std::string host;
   std::uint16_t port = 0;
   protocol::BackendAddress backend_addr;
+  std::optional<protocol::ForwardedProto> forwarded_proto;
   std::string ssl_keyfile, ssl_certfile;
 
   db::Settings database;  // all but `shards`

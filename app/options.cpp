@@ -36,6 +36,11 @@ constexpr auto listening = std::to_array<Option>({
      .variable = "PARSEC_SSL_CERTFILE",
      .metavar = "FILE",
      .help = "TLS certificate chain (PEM)."},
+    {.name = "--forward-proto-enforce-https",
+     .variable = "PARSEC_FORWARD_PROTO_ENFORCE_HTTPS",
+     .metavar = "HEADER:VALUE",
+     .help = "Serve only requests whose header, set by the proxy in front, has this value, such as "
+             "X-Forwarded-Proto:https; pages are redirected to https, all else is refused."},
 });
 
 constexpr auto storage = std::to_array<Option>({

@@ -94,6 +94,8 @@ std::string BackendAddress::authority() const {
   return host + ":" + std::to_string(port);
 }
 
+std::string BackendAddress::https_origin() const { return "https://" + (tls ? authority() : host); }
+
 std::string BackendAddress::text() const {
   return std::string{scheme} + authority() + (tls ? "" : "?no_ssl=true");
 }

@@ -20,6 +20,9 @@ struct BackendAddress {
   /// The error is a text for the administrator: what is wrong with the address.
   static std::expected<BackendAddress, std::string> parse(std::string_view text);
 
+  /// Where the same host speaks https: `https://<host>[:port]`. The port of an address without TLS
+  /// speaks plain HTTP, so it is not that one.
+  std::string https_origin() const;
   /// `<host>[:port]`, the port only where it is not the scheme's own (443, without TLS 80).
   std::string authority() const;
   /// The address itself.

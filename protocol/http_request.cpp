@@ -29,10 +29,6 @@ bool is_value_character(char c) {
 /// Visible ASCII. `#` begins a fragment, which no target has.
 bool is_target_character(char c) { return c > 0x20 && c < 0x7F && c != '#'; }
 
-bool is_token(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, is_token_character);
-}
-
 char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
@@ -142,6 +138,14 @@ bool is_websocket_key(std::string_view key) {
 
 }  // namespace
 
+bool is_token(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, is_token_character);
+}
+
+bool is_field_value(std::string_view text) {
+  return trim(text) == text && std::ranges::all_of(text, is_value_character);
+}
+
 std::size_t head_size(std::string_view bytes, std::size_t searched) {
   // A client may send an empty line after a body (RFC 9112 §2.2).
   std::size_t begin = 0;
@@ -189,6 +193,15 @@ std::size_t Request::header_count(std::string_view name) const {
   std::size_t count = 0;
   for (auto rest = fields; !rest.empty();) {
     if (equals_ignoring_case(take_field(rest).name, name)) ++count;
+  }
+  return count;
+}
+
+std::size_t Request::header_count(std::string_view name, std::string_view value) const {
+  std::size_t count = 0;
+  for (auto rest = fields; !rest.empty();) {
+    const auto field = take_field(rest);
+    if (field.value == value && equals_ignoring_case(field.name, name)) ++count;
   }
   return count;
 }

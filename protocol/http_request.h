@@ -33,9 +33,16 @@ struct Request {
   /// Value of the first header of that name (any case), without white space around it.
   std::optional<std::string_view> header(std::string_view name) const;
   std::size_t header_count(std::string_view name) const;
+  /// Of those, the ones with exactly that value.
+  std::size_t header_count(std::string_view name, std::string_view value) const;
   /// Is `token` (any case) in the comma-separated list that the headers of that name make up?
   bool header_lists(std::string_view name, std::string_view token) const;
 };
+
+/// RFC 9110 §5.6.2: what methods and names of headers are.
+bool is_token(std::string_view text);
+/// RFC 9110 §5.5: what Request::header() may return.
+bool is_field_value(std::string_view text);
 
 /// Reads a whole head. Otherwise the status to refuse it with, after which nothing more can be
 /// read from the connection: 400.

@@ -33,6 +33,10 @@
 #include "protocol/subscription.h"
 #include "protocol/websocket.h"
 
+namespace parsec::http {
+struct Request;
+}
+
 namespace parsec::protocol {
 
 class Service;
@@ -353,6 +357,8 @@ class Session {
   // Bytes and frames (session.cpp)
   void read_http(std::span<std::byte>& input);
   void answer_http(std::span<std::byte> head);
+  /// Behind an answer: the next request, or the end.
+  void await_next_request(const http::Request& answered);
   void refuse_http(int status);
   void start_websocket(std::string_view key);
   void read_frames(std::span<std::byte>& input);

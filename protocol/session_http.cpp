@@ -65,7 +65,17 @@ void Session::answer_http(std::span<std::byte> head) {
   if (service_.transport().pending_output(connection_) > high_water()) {
     request->keep_alive = false;
   }
-  switch (http::upgrade_of(*request)) {
+  const auto upgrade = http::upgrade_of(*request);
+  const auto& forwarded_proto = service_.settings().forwarded_proto;
+  if (forwarded_proto && !forwarded_proto->is_https(*request)) {
+    log::info("Request not served: not over https", "connection {}: not served, not over https",
+              conn_id());
+    // What follows an upgrade may be frames already.
+    if (upgrade != http::Upgrade::none) request->keep_alive = false;
+    service_.pages().answer_plain(output(), *request, now());
+    return await_next_request(*request);
+  }
+  switch (upgrade) {
     case http::Upgrade::websocket:
       return start_websocket(*request->header("sec-websocket-key"));
     case http::Upgrade::invalid:
@@ -76,12 +86,16 @@ void Session::answer_http(std::span<std::byte> head) {
       break;
   }
   service_.pages().answer(output(), *request, now());
-  if (!request->keep_alive) {
+  await_next_request(*request);
+}
+
+void Session::await_next_request(const http::Request& answered) {
+  if (!answered.keep_alive) {
     service_.transport().close(connection_, engine::CloseMode::after_flush);
     phase_ = Phase::closing;
     return;
   }
-  opening_->body_to_skip = request->content_length;
+  opening_->body_to_skip = answered.content_length;
   service_.transport().set_deadline(connection_, service_.settings().head_timeout);
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "protocol/address.h"
+#include "protocol/forwarded_proto.h"
 
 namespace parsec::protocol {
 
@@ -18,6 +19,8 @@ struct Settings {
   bool spontaneous_organization_bootstrap = false;
   /// Where clients find the deployment, for links; without it, nothing to redirect to.
   std::optional<BackendAddress> backend_address;
+  /// What a proxy did not get over https is not served; without it, all is.
+  std::optional<ForwardedProto> forwarded_proto;
   /// HTTP header `server`: with the version only under --debug (app/server.md §2).
   std::string server_name = "parsec";
 

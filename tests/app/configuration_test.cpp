@@ -154,6 +154,13 @@ INSTANTIATE_TEST_SUITE_P(
                   SEEN(spontaneous_organization_bootstrap), "false", "true"},
         OptionRow{"--backend-addr", "PARSEC_BACKEND_ADDR", "parsec://h:1?no_ssl=true",
                   SEEN(backend_addr.text()), "parsec://example.com", "parsec://h:1?no_ssl=true"},
+        OptionRow{"--forward-proto-enforce-https", "PARSEC_FORWARD_PROTO_ENFORCE_HTTPS",
+                  "X-Forwarded-Proto:https",
+                  [](const Configuration& c) {
+                    const auto& proto = c.forwarded_proto;
+                    return proto ? proto->header + " is " + proto->value : std::string{};
+                  },
+                  "", "X-Forwarded-Proto is https"},
         OptionRow{"--organization-bootstrap-webhook", "PARSEC_ORGANIZATION_BOOTSTRAP_WEBHOOK",
                   "https://h/p?q", SEEN(organization_bootstrap_webhook), "", "https://h/p?q"},
         OptionRow{"--email-port", "PARSEC_EMAIL_PORT", "587", SEEN(mail.port), "25", "587"},
@@ -276,6 +283,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "percent-encoded"},
         Refusal{"backend_addr", {"--backend-addr", "http://h"}, "parsec://"},
         Refusal{"backend_addr_no_ssl", {"--backend-addr", "parsec://h?no_ssl=1"}, "no_ssl"},
+        Refusal{"forward_proto_without_value",
+                {"--forward-proto-enforce-https", "X-Forwarded-Proto"},
+                "should be `<header-name>:<header-value>`."},
+        Refusal{"forward_proto_empty",
+                {"--forward-proto-enforce-https", ""},
+                "should be `<header-name>:<header-value>`."},
         Refusal{
             "both_kinds_of_tls", {"--email-use-tls", "--email-use-ssl"}, "cannot be used together"},
         Refusal{"mail_host",

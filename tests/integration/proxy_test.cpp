@@ -6,6 +6,10 @@
 namespace parsec::testing {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
 class BehindAProxy : public IntegrationTest {
  protected:
   static void SetUpTestSuite() {
@@ -87,6 +91,39 @@ TEST_F(BehindAProxy, PagesAndAdministration) {
   Connection administration = connect(proxy().plain(), administration_answer(token));
   EXPECT_THAT(administration.call("organization_status", {{"organization_id", organization->id()}}),
               Status("ok"));
+}
+
+TEST_F(BehindAProxy, OnlyWhatCameOverHttpsIsServed) {
+  const auto server = Deployment::get().start_server(
+      {.arguments = {"--forward-proto-enforce-https", "X-Forwarded-Proto:https", "--backend-addr",
+                     "parsec://parsec.example.com"}});
+  const Address servers[] = {server->address()};
+  const Haproxy own{servers};
+  ASSERT_TRUE(own.await_passed_check());
+  // A client's own header changes nothing: the proxy replaces it.
+  const auto ask = [](const Address& address, const std::string& line) {
+    Socket socket{address};
+    socket.send(line +
+                " HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Proto: https\r\n"
+                "Connection: close\r\n\r\n");
+    while (socket.receive(within(patience))) {
+    }
+    return socket.input;
+  };
+  EXPECT_THAT(
+      ask(own.plain(), "GET /redirect/CoolOrg?a=1"),
+      AllOf(StartsWith("HTTP/1.1 301 "),
+            HasSubstr("\r\nlocation: https://parsec.example.com/redirect/CoolOrg?a=1\r\n")));
+  EXPECT_THAT(ask(own.plain(), "POST /"), StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(ask(own.tls(), "GET /"), StartsWith("HTTP/1.1 200 "));
+
+  Socket upgrade{own.plain()};
+  upgrade.send(UpgradeRequest{}.text(own.plain()));
+  while (!upgrade.input.contains("\r\n\r\n")) ASSERT_TRUE(upgrade.receive(within(patience)));
+  EXPECT_THAT(upgrade.input, StartsWith("HTTP/1.1 403 "));
+  const auto organization = Organization::create(own.tls(), token);
+  organization->connect(organization->alice()).ping();
+  EXPECT_EQ(server->stop(), 0);
 }
 
 TEST_F(BehindAProxy, ClientsOfAServerThatDiesGoOnWithTheOther) {

@@ -22,6 +22,12 @@ struct Answer {
   }
 };
 
+Answer answer_of(const engine::OutputBuffer& out) {
+  const std::string bytes{as_text(out.bytes())};
+  const auto end = bytes.find("\r\n\r\n");
+  return {std::stoi(bytes.substr(9, 3)), bytes.substr(0, end + 2), bytes.substr(end + 4)};
+}
+
 Answer ask(const std::string& target, const std::string& method = "GET",
            const std::optional<BackendAddress>& address = plain) {
   const auto text = method + " " + target + " HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -29,9 +35,7 @@ Answer ask(const std::string& target, const std::string& method = "GET",
   EXPECT_TRUE(request) << text;
   engine::OutputBuffer out;
   Pages{address, "parsec"}.answer(out, *request, {0});
-  const std::string bytes{as_text(out.bytes())};
-  const auto end = bytes.find("\r\n\r\n");
-  return {std::stoi(bytes.substr(9, 3)), bytes.substr(0, end + 2), bytes.substr(end + 4)};
+  return answer_of(out);
 }
 
 TEST(Pages, FrontPage) {
@@ -128,6 +132,63 @@ TEST(Redirect, CopiesPathAndQueryButForNoSsl) {
 }
 
 TEST(Redirect, WithoutBackendAddress) { EXPECT_EQ(ask("/redirect/x", "GET", {}).status, 501); }
+
+// --- What did not come over https
+
+Answer ask_plain(const std::string& line, const std::optional<BackendAddress>& address,
+                 const std::string& fields = "Host: evil.example\r\n") {
+  const auto text = line + "\r\n" + fields + "\r\n";
+  const auto request = http::parse_request(text);
+  EXPECT_TRUE(request) << text;
+  engine::OutputBuffer out;
+  Pages{address, "parsec"}.answer_plain(out, *request, {0});
+  return answer_of(out);
+}
+
+TEST(NotOverHttps, ReadersAreLedToTheSamePageOfTheServersOwnHost) {
+  const BackendAddress with_port{"example.com", 8443, true};
+  const std::pair<std::string, std::string> rows[] = {
+      {"/", "/"},
+      {"/redirect/CoolOrg?a=1&b=%2F", "/redirect/CoolOrg?a=1&b=%2F"},
+      {"/nope", "/nope"},
+      {"//evil.example/x", "//evil.example/x"},
+      {"/\\evil.example", "/\\evil.example"},
+      {"http://evil.example/x?y", "/x?y"},
+      {"http://evil.example", "/"},
+  };
+  for (const auto& [target, path] : rows) {
+    for (const std::string method : {"GET", "HEAD"}) {
+      const auto line = method + " " + target + " HTTP/1.1";
+      const auto answer = ask_plain(line, with_tls);
+      EXPECT_EQ(answer.status, 301) << line;
+      EXPECT_EQ(answer.header("location"), "https://example.com" + path) << line;
+      EXPECT_EQ(answer.body.empty(), method == "HEAD") << line;
+      EXPECT_EQ(ask_plain(line, with_port).header("location"), "https://example.com:8443" + path);
+      // Port 9999 speaks plain HTTP.
+      EXPECT_EQ(ask_plain(line, plain).header("location"), "https://example.com" + path);
+    }
+  }
+}
+
+TEST(NotOverHttps, WithoutAnAddressOfItsOwnTheServerTakesHost) {
+  EXPECT_EQ(ask_plain("GET /a?b HTTP/1.1", {}, "Host: h:81\r\n").header("location"),
+            "https://h:81/a?b");
+  EXPECT_EQ(ask_plain("GET /a HTTP/1.0", {}, "").status, 403);
+  EXPECT_EQ(ask_plain("GET /a HTTP/1.1", {}, "Host:\r\n").status, 403);
+}
+
+TEST(NotOverHttps, AllElseIsRefused) {
+  for (const auto* line :
+       {"POST / HTTP/1.1", "OPTIONS * HTTP/1.1", "get / HTTP/1.1", "DELETE /nope HTTP/1.1",
+        // Would go on with the host's name.
+        "GET .evil.example HTTP/1.1", "GET @evil.example/ HTTP/1.1", "GET :1@evil.example HTTP/1.1",
+        "HEAD * HTTP/1.1"}) {
+    const auto answer = ask_plain(line, with_tls);
+    EXPECT_EQ(answer.status, 403) << line;
+    EXPECT_EQ(answer.header("location"), "") << line;
+    EXPECT_TRUE(answer.body.contains("https") || line[0] == 'H') << line;
+  }
+}
 
 TEST(Refusal, EndsTheConnection) {
   engine::OutputBuffer out;

@@ -75,10 +75,15 @@ std::string Haproxy::configuration(std::span<const Address> servers) {
       "  bind 127.0.0.1:" +
       std::to_string(plain_port_) + "\n  bind 127.0.0.1:" + std::to_string(tls_port_) +
       " ssl crt " + pem.string() +
-      "\n  default_backend servers\n"
+      "\n  http-request set-header X-Forwarded-Proto http\n"
+      "  http-request set-header X-Forwarded-Proto https if { ssl_fc }\n"
+      "  default_backend servers\n"
       "backend servers\n"
       "  balance roundrobin\n"
-      "  option httpchk GET /\n"
+      "  option httpchk\n"
+      "  option log-health-checks\n"
+      "  http-check send meth GET uri / hdr X-Forwarded-Proto https\n"
+      "  http-check expect status 200\n"
       "  default-server check inter 200ms fall 1 rise 1 on-marked-down shutdown-sessions\n";
   for (std::size_t i = 0; i < servers.size(); ++i) {
     text += "  server s" + std::to_string(i) + " " + servers[i].host + ":" +

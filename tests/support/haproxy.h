@@ -1,5 +1,6 @@
 // A real proxy in front of several servers: haproxy, as administrators put it there. It ends TLS,
-// deals requests and WebSockets out in turn, and leaves out a server that does not answer.
+// deals requests and WebSockets out in turn, tells the servers in X-Forwarded-Proto what came over
+// TLS, and leaves out a server that does not answer its checks with 200.
 #pragma once
 
 #include <filesystem>
@@ -20,6 +21,8 @@ class Haproxy {
 
   Address plain() const { return {.port = plain_port_}; }
   Address tls() const;
+  /// Waits until a server has passed its first check. False: none did in time.
+  bool await_passed_check() const { return process_->await_output("Layer7 check passed"); }
 
  private:
   /// False: it ended.
