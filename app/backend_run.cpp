@@ -64,7 +64,8 @@ protocol::Settings protocol_settings(const Configuration& configuration, std::ui
   settings.administration_token = configuration.administration_token;
   settings.spontaneous_organization_bootstrap = configuration.spontaneous_organization_bootstrap;
   settings.backend_address = configuration.backend_addr;
-  settings.forwarded_proto = configuration.forwarded_proto;
+  // What comes over our own TLS came over https, whatever a header says.
+  if (configuration.ssl_certfile.empty()) settings.forwarded_proto = configuration.forwarded_proto;
   if (configuration.debug) settings.server_name = "parsec/" + std::string{version};
   settings.head_timeout = configuration.head_timeout;
   settings.handshake_timeout = configuration.handshake_timeout;

@@ -39,8 +39,9 @@ constexpr auto listening = std::to_array<Option>({
     {.name = "--forward-proto-enforce-https",
      .variable = "PARSEC_FORWARD_PROTO_ENFORCE_HTTPS",
      .metavar = "HEADER:VALUE",
-     .help = "Serve only requests whose header, set by the proxy in front, has this value, such as "
-             "X-Forwarded-Proto:https; pages are redirected to https, all else is refused."},
+     .help =
+         "Redirect to https what has this header, set by the proxy in front, with another value: "
+         "X-Forwarded-Proto:https."},
 });
 
 constexpr auto storage = std::to_array<Option>({

@@ -77,6 +77,8 @@ std::expected<void, std::string> become_user(const std::string& name) {
       ::setresuid(account->uid, account->uid, account->uid) != 0) {
     return failure(name, std::strerror(errno));
   }
+  // No program that it starts may get rights back from the file system, either (execve(2)).
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (!is_for_good(*account)) return failure(name, "root's rights would not be gone for good");
   // The kernel clears it at this change unless fs.suid_dumpable says otherwise: what root has read
   // (keys) is then not to be had by a core dump, nor by a debugger of that user. In /proc/self only

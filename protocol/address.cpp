@@ -94,6 +94,20 @@ std::string BackendAddress::authority() const {
   return host + ":" + std::to_string(port);
 }
 
+bool BackendAddress::is_named_by(std::string_view host_header) const {
+  const auto same = [](char a, char b) {
+    const auto lower = [](char c) { return 'A' <= c && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+    return lower(a) == lower(b);
+  };
+  if (host_header.size() < host.size() ||
+      !std::ranges::equal(host_header.substr(0, host.size()), host, same)) {
+    return false;
+  }
+  const auto rest = host_header.substr(host.size());
+  return rest.empty() || (rest.starts_with(':') &&
+                          rest.find_first_not_of("0123456789", 1) == std::string_view::npos);
+}
+
 std::string BackendAddress::https_origin() const { return "https://" + (tls ? authority() : host); }
 
 std::string BackendAddress::text() const {

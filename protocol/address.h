@@ -23,6 +23,8 @@ struct BackendAddress {
   /// Where the same host speaks https: `https://<host>[:port]`. The port of an address without TLS
   /// speaks plain HTTP, so it is not that one.
   std::string https_origin() const;
+  /// Whether a Host header (RFC 9110 §7.2) names this host, at whatever port.
+  bool is_named_by(std::string_view host_header) const;
   /// `<host>[:port]`, the port only where it is not the scheme's own (443, without TLS 80).
   std::string authority() const;
   /// The address itself.

@@ -21,9 +21,8 @@ std::expected<ForwardedProto, std::string> ForwardedProto::parse(std::string_vie
   return ForwardedProto{std::string{name}, std::string{value}};
 }
 
-bool ForwardedProto::is_https(const http::Request& request) const {
-  const auto count = request.header_count(header);
-  return count > 0 && request.header_count(header, value) == count;
+bool ForwardedProto::came_over_http(const http::Request& request) const {
+  return request.header_count(header) > request.header_count(header, value);
 }
 
 }  // namespace parsec::protocol

@@ -1,5 +1,5 @@
-// Whether a request came to the proxy in front over https: a header says so, which the proxy sets
-// on every request (and takes away from whoever sends it himself).
+// Whether a request came to the proxy in front over plain HTTP: a header says so, which the proxy
+// sets on what it forwards.
 //
 // Any thread; a plain value.
 #pragma once
@@ -19,9 +19,9 @@ struct ForwardedProto {
   /// `<header-name>:<header-value>`. The error is a text for the administrator.
   static std::expected<ForwardedProto, std::string> parse(std::string_view text);
 
-  /// Every header of that name has exactly that value, and there is one: where a client's own is
-  /// added to, not replaced, it proves nothing.
-  bool is_https(const http::Request& request) const;
+  /// Whether a header of that name has another value (compared exactly). Without the header: no, as
+  /// in the checks of a proxy.
+  bool came_over_http(const http::Request& request) const;
 };
 
 }  // namespace parsec::protocol

@@ -18,8 +18,6 @@ std::string_view reason_phrase(int status) {
       return "Found";
     case 400:
       return "Bad Request";
-    case 403:
-      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:

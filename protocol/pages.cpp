@@ -9,7 +9,6 @@ namespace parsec::protocol {
 namespace {
 
 constexpr std::string_view html = "text/html;charset=utf-8";
-constexpr std::string_view plain_text = "text/plain;charset=utf-8";
 
 std::string page(std::string_view content) {
   return R"(<!DOCTYPE html>
@@ -57,8 +56,6 @@ const std::string no_address_page = page(R"(<h1>No redirection</h1>
 const std::string https_page = page(R"(<h1>This page is elsewhere</h1>
 <p>This server is reached over https only.</p>
 )");
-
-constexpr std::string_view https_only = "This server is reached over https only.\n";
 
 const std::string redirect_page = page(R"(<h1>Opening Parsec…</h1>
 <p>If nothing happens, the application is probably not there yet: get it, then open the link
@@ -112,40 +109,31 @@ void Pages::answer(engine::OutputBuffer& out, const http::Request& request, Date
       {.now = now, .server = server_, .keep_alive = request.keep_alive, .without_body = is_head});
 }
 
-void Pages::answer_plain(engine::OutputBuffer& out, const http::Request& request,
-                         DateTime now) const {
-  const bool is_head = request.method == "HEAD";
-  const bool reads = is_head || request.method == "GET";
-  http::Response response{403, plain_text, https_only, {}};
-  if (reads && http::upgrade_of(request) == http::Upgrade::none) {
-    if (auto location = https_location(request)) {
-      response = {301, html, https_page, {{"location", std::move(*location)}}};
-    }
-  }
-  http::write_response(
-      out, response,
-      {.now = now, .server = server_, .keep_alive = request.keep_alive, .without_body = is_head});
+void Pages::redirect_to_https(engine::OutputBuffer& out, const http::Request& request,
+                              DateTime now) const {
+  const http::Response response{301, html, https_page, {{"location", https_location(request)}}};
+  http::write_response(out, response,
+                       {.now = now,
+                        .server = server_,
+                        .keep_alive = request.keep_alive,
+                        .without_body = request.method == "HEAD"});
 }
 
-/// The server's own host where it is known: Host is what the client says, and behind a cache others
-/// would be led there, too. A path that does not begin with `/` would go on with the host's name.
-std::optional<std::string> Pages::https_location(const http::Request& request) const {
-  if (!request.path.starts_with('/')) return std::nullopt;
-  std::string location;
-  if (backend_address_) {
-    location = backend_address_->https_origin();
-  } else {
-    const auto host = request.header("host");
-    if (!host || host->empty()) return std::nullopt;
-    location = "https://" + std::string{*host};
-  }
-  location += request.path;
+/// Never of a foreign host, which Host may name: behind a cache others would be led there, too. A
+/// target without a path (`*`, a path that does not begin with `/`) would go on with the host's
+/// name.
+std::string Pages::https_location(const http::Request& request) const {
+  const auto host = request.header("host").value_or("");
+  const bool is_ours = !backend_address_ || backend_address_->is_named_by(host);
+  std::string location =
+      is_ours ? "https://" + std::string{host} : backend_address_->https_origin();
+  location += request.path.starts_with('/') ? request.path : "/";
   if (!request.query.empty()) location.append("?").append(request.query);
   return location;
 }
 
 void Pages::refuse(engine::OutputBuffer& out, int status, DateTime now) const {
-  http::Response response{status, plain_text, http::reason_phrase(status), {}};
+  http::Response response{status, "text/plain;charset=utf-8", http::reason_phrase(status), {}};
   if (status == 426) {
     response.headers = {{"sec-websocket-version", "13"}, {"upgrade", "websocket"}};
   }

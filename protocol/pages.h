@@ -27,10 +27,10 @@ class Pages {
   /// request.keep_alive; otherwise request.content_length bytes are to be skipped.
   void answer(engine::OutputBuffer& out, const http::Request& request, DateTime now) const;
 
-  /// Answers a request that did not come over https, and is not served therefore: leads whoever
-  /// reads to the same page there, refuses all else (upgrades, too). The connection goes on as
-  /// behind answer().
-  void answer_plain(engine::OutputBuffer& out, const http::Request& request, DateTime now) const;
+  /// Leads a request that came over plain HTTP to the same place over https. The connection goes on
+  /// as behind answer().
+  void redirect_to_https(engine::OutputBuffer& out, const http::Request& request,
+                         DateTime now) const;
 
   /// Refuses what is no valid request (400, 426, 431). The connection ends behind it.
   void refuse(engine::OutputBuffer& out, int status, DateTime now) const;
@@ -39,8 +39,7 @@ class Pages {
   http::Response respond(const http::Request& request) const;
 
  private:
-  /// Where the page is over https; nullopt where that cannot be said.
-  std::optional<std::string> https_location(const http::Request& request) const;
+  std::string https_location(const http::Request& request) const;
   http::Response redirect(std::string_view path, std::string_view query) const;
 
   std::optional<BackendAddress> backend_address_;

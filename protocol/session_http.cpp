@@ -67,12 +67,9 @@ void Session::answer_http(std::span<std::byte> head) {
   }
   const auto upgrade = http::upgrade_of(*request);
   const auto& forwarded_proto = service_.settings().forwarded_proto;
-  if (forwarded_proto && !forwarded_proto->is_https(*request)) {
-    log::info("Request not served: not over https", "connection {}: not served, not over https",
-              conn_id());
-    // What follows an upgrade may be frames already.
-    if (upgrade != http::Upgrade::none) request->keep_alive = false;
-    service_.pages().answer_plain(output(), *request, now());
+  if (forwarded_proto && upgrade == http::Upgrade::none &&
+      forwarded_proto->came_over_http(*request)) {
+    service_.pages().redirect_to_https(output(), *request, now());
     return await_next_request(*request);
   }
   switch (upgrade) {

@@ -19,7 +19,7 @@ struct Settings {
   bool spontaneous_organization_bootstrap = false;
   /// Where clients find the deployment, for links; without it, nothing to redirect to.
   std::optional<BackendAddress> backend_address;
-  /// What a proxy did not get over https is not served; without it, all is.
+  /// What a proxy got over plain HTTP is led to https (not WebSockets); without it, all is served.
   std::optional<ForwardedProto> forwarded_proto;
   /// HTTP header `server`: with the version only under --debug (app/server.md §2).
   std::string server_name = "parsec";

@@ -80,10 +80,8 @@ std::string Haproxy::configuration(std::span<const Address> servers) {
       "  default_backend servers\n"
       "backend servers\n"
       "  balance roundrobin\n"
-      "  option httpchk\n"
+      "  option httpchk GET /\n"
       "  option log-health-checks\n"
-      "  http-check send meth GET uri / hdr X-Forwarded-Proto https\n"
-      "  http-check expect status 200\n"
       "  default-server check inter 200ms fall 1 rise 1 on-marked-down shutdown-sessions\n";
   for (std::size_t i = 0; i < servers.size(); ++i) {
     text += "  server s" + std::to_string(i) + " " + servers[i].host + ":" +

@@ -1,6 +1,6 @@
 // A real proxy in front of several servers: haproxy, as administrators put it there. It ends TLS,
 // deals requests and WebSockets out in turn, tells the servers in X-Forwarded-Proto what came over
-// TLS, and leaves out a server that does not answer its checks with 200.
+// TLS, and leaves out a server that does not answer.
 #pragma once
 
 #include <filesystem>
