@@ -179,11 +179,11 @@ TEST_F(ScheduleTest, ALongLineOfReadsLetsAnotherOrganizationInNext) {
   EXPECT_THAT(organizations(0), ::testing::Contains(2));
 }
 
-TEST_F(ScheduleTest, ReadsAreDealtOutToTheLanesThatAreFree) {
-  add(made_read, 1, 50);
+TEST_F(ScheduleTest, ReadsAreDealtOutToTwoThirdsOfTheLanes) {
+  add(made_read, 1, 48);
   start_all();
-  EXPECT_EQ(lanes_with(Work::read), lane_count - 1);
-  for (const auto& [lane, running] : busy) EXPECT_THAT(running.segment, SizeIs(10));
+  EXPECT_EQ(lanes_with(Work::read), lane_count - lane_count / 3);
+  for (const auto& [lane, running] : busy) EXPECT_THAT(running.segment, SizeIs(12));
 }
 
 TEST_F(ScheduleTest, ABatchOfReadsIsBoundedByItsTime) {
