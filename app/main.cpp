@@ -7,12 +7,12 @@
 #include <variant>
 #include <vector>
 
-#include "app/backend_migrate.h"
-#include "app/backend_run.h"
-#include "app/command_line.h"
-#include "app/core_organization.h"
-#include "app/hidden_arguments.h"
-#include "app/options.h"
+#include "app/backend/backend_migrate.h"
+#include "app/backend/backend_run.h"
+#include "app/command_line/command_line.h"
+#include "app/command_line/hidden_arguments.h"
+#include "app/command_line/options.h"
+#include "app/core/core_organization.h"
 
 namespace {
 

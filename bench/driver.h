@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "bench/arrivals.h"
-#include "engine/histogram.h"
+#include "engine/host/histogram.h"
 
 namespace parsec::bench {
 

@@ -9,19 +9,19 @@
 #include <thread>
 #include <utility>
 
-#include "db/connection.h"
-#include "db/connector.h"
-#include "db/embedded_cluster.h"
-#include "db/extensions.h"
-#include "db/id_watch.h"
-#include "db/listener.h"
-#include "db/migrations.h"
-#include "db/peer_watch.h"
-#include "db/rights.h"
-#include "db/sequences.h"
-#include "db/shard_gateway.h"
-#include "db/worker.h"
-#include "engine/log.h"
+#include "db/cluster/embedded_cluster.h"
+#include "db/driver/connection.h"
+#include "db/driver/connector.h"
+#include "db/driver/listener.h"
+#include "db/driver/peer_watch.h"
+#include "db/schema/extensions.h"
+#include "db/schema/id_watch.h"
+#include "db/schema/migrations.h"
+#include "db/schema/rights.h"
+#include "db/schema/sequences.h"
+#include "db/workers/shard_gateway.h"
+#include "db/workers/worker.h"
+#include "engine/host/log.h"
 
 namespace parsec::db {
 namespace {

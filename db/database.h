@@ -17,8 +17,8 @@
 #include <string_view>
 #include <vector>
 
-#include "db/gateway.h"
-#include "db/settings.h"
+#include "db/driver/gateway.h"
+#include "db/driver/settings.h"
 
 namespace parsec::engine {
 class Waker;

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "engine/handler.h"
-#include "engine/spsc_ring.h"
+#include "engine/queues/spsc_ring.h"
 
 namespace parsec::engine {
 

@@ -8,14 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# A folder may include itself and what stands behind it.
-LAYERS = {
-    "engine": ["engine"],
-    "db": ["db", "engine"],
-    "protocol": ["protocol", "db", "engine"],
-    "app": ["app", "protocol", "db", "engine"],
-    "bench": ["bench", "app", "protocol", "db", "engine"],
-}
+# What may know what stands in the README, a row for each room: a folder with code.
+ROOM_ROW = re.compile(r"^\| (`(?:engine|db|protocol|app)[\w/`, ]*) \| (.+) \|$")
+MOST_FILES = 30
 # Measurements of parts alone share the tests' service without sockets, and their certificates; nothing else of bench/ may.
 SHARES_TEST_SUPPORT = ("bench/instructions/", "bench/micro/tls_session_bench.cpp")
 # Libraries that must not be seen from above their layer.
@@ -23,30 +18,30 @@ HIDDEN = {"engine": ["libpq"], "protocol": ["liburing", "libpq", "sys/socket", "
 
 # Files without a test of their own, and where they are tested instead.
 TESTED_ELSEWHERE = {
-    "app/backend_migrate.cpp": "tests/app/program_test.cpp",
-    "app/backend_run.cpp": "tests/app/program_test.cpp",
-    "app/client.cpp": "tests/app/core_organization_test.cpp",
+    "app/backend/backend_migrate.cpp": "tests/app/program_test.cpp",
+    "app/backend/backend_run.cpp": "tests/app/program_test.cpp",
+    "app/core/client.cpp": "tests/app/core/core_organization_test.cpp",
     "app/main.cpp": "tests/app/program_test.cpp",
-    "app/option_reader.cpp": "tests/app/configuration_test.cpp",
-    "app/options.cpp": "tests/app/configuration_test.cpp",
-    "app/outbox.cpp": "tests/app/mail_delivery_test.cpp",
-    "app/stop_signals.cpp": "tests/app/program_test.cpp",
-    "app/stream.cpp": "tests/app/core_organization_test.cpp",
+    "app/command_line/option_reader.cpp": "tests/app/command_line/configuration_test.cpp",
+    "app/command_line/options.cpp": "tests/app/command_line/configuration_test.cpp",
+    "app/delivery/outbox.cpp": "tests/app/delivery/mail_delivery_test.cpp",
+    "app/process/stop_signals.cpp": "tests/app/program_test.cpp",
+    "app/core/stream.cpp": "tests/app/core/core_organization_test.cpp",
     "bench/instructions/main.cpp": "bench/instructions/count",
     "bench/instructions/request_path.cpp": "bench/instructions/count",
     "bench/limits/echo/echo.cpp": "tests/bench/echo_test.py",
     "bench/limits/echo/main.cpp": "tests/bench/echo_test.py",
     "bench/limits/direct/direct.cpp": "tests/integration/bench_test.cpp",
     "bench/limits/direct/main.cpp": "tests/integration/bench_test.cpp",
-    "bench/load/blocking_client.cpp": "tests/integration/bench_test.cpp",
+    "bench/population/blocking_client.cpp": "tests/integration/bench_test.cpp",
     "bench/load/database_usage.cpp": "tests/integration/bench_test.cpp",
     "bench/load/generator.cpp": "tests/integration/bench_test.cpp",
     "bench/load/generator_control.cpp": "tests/integration/bench_test.cpp",
     "bench/load/generator_round.cpp": "tests/integration/bench_test.cpp",
     "bench/load/load_driver.cpp": "tests/integration/bench_test.cpp",
-    "bench/load/populate.cpp": "tests/integration/bench_test.cpp",
+    "bench/population/populate.cpp": "tests/integration/bench_test.cpp",
     "bench/load/realm_holder.cpp": "tests/integration/bench_test.cpp",
-    "bench/load/requests.cpp": "tests/integration/bench_test.cpp",
+    "bench/population/requests.cpp": "tests/integration/bench_test.cpp",
     "bench/load/socket_dialer.cpp": "tests/integration/bench_test.cpp",
     "bench/main.cpp": "tests/integration/bench_test.cpp",
     "bench/measure_commands.cpp": "tests/integration/bench_test.cpp",
@@ -57,28 +52,28 @@ TESTED_ELSEWHERE = {
     "bench/report/result_writer.cpp": "tests/bench/report/result_reader_test.cpp",
     "bench/report_commands.cpp": "tests/integration/bench_test.cpp",
     "bench/result.cpp": "tests/bench/report/result_reader_test.cpp",
-    "db/block_store_http.cpp": "tests/db/block_store_s3_test.cpp",
-    "db/block_store_memory.cpp": "tests/db/block_store_test.cpp",
-    "db/block_store_postgresql.cpp": "tests/db/block_store_test.cpp",
-    "db/block_stores.cpp": "tests/db/block_store_test.cpp",
-    "db/connection.cpp": "tests/db/pipeline_test.cpp",
-    "db/connector.cpp": "tests/db/worker_test.cpp",
-    "db/extensions.cpp": "tests/db/migrations_test.cpp",
-    "db/lane.cpp": "tests/db/worker_test.cpp",
-    "db/postgres_process.cpp": "tests/db/embedded_cluster_test.cpp",
-    "db/shard_gateway.cpp": "tests/db/database_test.cpp",
-    "db/transaction.cpp": "tests/db/migrations_test.cpp",
-    "engine/fair_order.cpp": "tests/engine/fair_queue_test.cpp",
-    "engine/outbound_transfer.cpp": "tests/engine/outbound_test.cpp",
-    "engine/outbound_worker.cpp": "tests/engine/outbound_test.cpp",
-    "engine/tls_session.cpp": "tests/engine/tls_layer_test.cpp",
-    "protocol/event_bus.cpp": "tests/protocol/subscription_test.cpp",
-    "protocol/event_router.cpp": "tests/protocol/subscription_test.cpp",
-    "protocol/events.cpp": "tests/protocol/subscription_test.cpp",
-    "protocol/handshake.cpp": "tests/protocol/subscription_test.cpp",
-    "protocol/service.cpp": "tests/protocol/session_test.cpp",
-    "protocol/session_http.cpp": "tests/protocol/session_test.cpp",
-    "protocol/session_wait.cpp": "tests/protocol/session_test.cpp",
+    "db/blocks/block_store_http.cpp": "tests/db/blocks/block_store_s3_test.cpp",
+    "db/blocks/block_store_memory.cpp": "tests/db/blocks/block_store_test.cpp",
+    "db/blocks/block_store_postgresql.cpp": "tests/db/blocks/block_store_test.cpp",
+    "db/blocks/block_stores.cpp": "tests/db/blocks/block_store_test.cpp",
+    "db/driver/connection.cpp": "tests/db/driver/pipeline_test.cpp",
+    "db/driver/connector.cpp": "tests/db/workers/worker_test.cpp",
+    "db/schema/extensions.cpp": "tests/db/schema/migrations_test.cpp",
+    "db/workers/lane.cpp": "tests/db/workers/worker_test.cpp",
+    "db/cluster/postgres_process.cpp": "tests/db/cluster/embedded_cluster_test.cpp",
+    "db/workers/shard_gateway.cpp": "tests/db/database_test.cpp",
+    "db/driver/transaction.cpp": "tests/db/schema/migrations_test.cpp",
+    "engine/queues/fair_order.cpp": "tests/engine/queues/fair_queue_test.cpp",
+    "engine/outbound/outbound_transfer.cpp": "tests/engine/outbound/outbound_test.cpp",
+    "engine/outbound/outbound_worker.cpp": "tests/engine/outbound/outbound_test.cpp",
+    "engine/tls/tls_session.cpp": "tests/engine/tls/tls_layer_test.cpp",
+    "protocol/events/event_bus.cpp": "tests/protocol/events/subscription_test.cpp",
+    "protocol/session/event_router.cpp": "tests/protocol/events/subscription_test.cpp",
+    "protocol/events/events.cpp": "tests/protocol/events/subscription_test.cpp",
+    "protocol/session/handshake.cpp": "tests/protocol/events/subscription_test.cpp",
+    "protocol/session/service.cpp": "tests/protocol/session/session_test.cpp",
+    "protocol/session/session_http.cpp": "tests/protocol/session/session_test.cpp",
+    "protocol/session/session_wait.cpp": "tests/protocol/session/session_test.cpp",
 }
 
 problems = []
@@ -110,23 +105,73 @@ def lines(name):
         return []  # an image, a corpus
 
 
+def rooms():
+    """Room → rooms it may include from, itself among them; `db/*` are db and all rooms in it."""
+    table = {}
+    for _, line in lines("README.md"):
+        row = ROOM_ROW.match(line)
+        for room in re.findall(r"`([^`]+)`", row[1]) if row else []:
+            table[room] = {room, *re.findall(r"`([^`]+)`", row[2])}
+    for known in table.values():
+        for name in [name for name in known if name.endswith("/*")]:
+            known |= {room for room in table if f"{room}/".startswith(name[:-1])}
+    return table
+
+
+def room_of(path):
+    return str(Path(path).parent)
+
+
+def forbidden(table, name, target):
+    """Why the file `name` must not include "target", or nothing."""
+    room, of = room_of(name), room_of(target)
+    if name.startswith("tests/"):
+        return ""
+    if name.startswith("bench/"):
+        shared = name.startswith(SHARES_TEST_SUPPORT) and target.startswith("tests/support/")
+        return "" if of in table or target.startswith("bench/") or shared else f"bench/ must not include {target}"
+    if room not in table:
+        return f"{room}/ is no room of README.md"
+    return "" if of in table[room] else f"{room}/ must not include {target}"
+
+
 def check_includes():
+    table = rooms()
+    # Were these allowed, nothing would be held.
+    for name, target in (("engine/limits.h", "db/database.h"), ("db/driver/lane.h", "db/functions/vlob.h"),
+                         ("protocol/types/fields.h", "protocol/session/session.h"), ("engine/new/a.h", "engine/limits.h"),
+                         ("app/backend/a.h", "bench/driver.h")):
+        if not forbidden(table, name, target):
+            problem("README.md", 1, f"{name} could include {target}")
     pattern = re.compile(r'#include\s+(["<])([^">]+)[">]')
     for name in tracked("*.h", "*.cpp"):
-        layer = name.split("/")[0]
         for number, line in lines(name):
             found = pattern.match(line)
             if not found:
                 continue
             quoted, target = found[1] == '"', found[2]
-            if quoted and not (ROOT / target).is_file() and target != "app/version.h":
+            if quoted and not (ROOT / target).is_file() and target != "app/command_line/version.h":
                 problem(name, number, f'"{target}" is not named from the root of the project')
-            shared = name.startswith(SHARES_TEST_SUPPORT) and target.startswith("tests/support/")
-            if layer in LAYERS and quoted and target.split("/")[0] not in LAYERS[layer] and not shared:
-                problem(name, number, f"{layer}/ must not include {target}")
-            for hidden in HIDDEN.get(layer, []):
+            reason = forbidden(table, name, target) if quoted else ""
+            if reason:
+                problem(name, number, reason)
+            for hidden in HIDDEN.get(name.split("/")[0], []):
                 if target.startswith(hidden):
-                    problem(name, number, f"{layer}/ must not know <{target}>")
+                    problem(name, number, f"{name.split('/')[0]}/ must not know <{target}>")
+
+
+def check_rooms():
+    files = {}
+    for name in tracked("*.h", "*.cpp"):
+        files.setdefault(room_of(name), []).append(name)
+    for room, names in files.items():
+        if len(names) > MOST_FILES and not room.startswith("tests/"):
+            problem(room, 1, f"{len(names)} files: more than one purpose")
+    for room in rooms():
+        if not (ROOT / room / "README.md").is_file():
+            problem(room, 1, "a room without a README.md")
+        if room not in files:
+            problem("README.md", 1, f"{room} holds nothing")
 
 
 def check_headers():
@@ -136,6 +181,11 @@ def check_headers():
             problem(name, 1, "no #pragma once")
         if not text or not text[0].startswith("//"):
             problem(name, 1, "no head that says what this is")
+        source = ROOT / name.replace(".h", ".cpp")
+        first = re.search(r'#include\s+["<]([^">]+)', source.read_text()) if source.is_file() else None
+        if first and first[1] != name:
+            # So that the compiler sees that the header needs nothing in front of it.
+            problem(source.relative_to(ROOT), 1, f"does not include {name} first")
 
 
 def check_readmes():
@@ -172,7 +222,7 @@ def check_documents():
 
 
 def check_tests():
-    """engine/waker.cpp is tested by tests/engine/waker_test.cpp, protocol/commands/ by whole servers."""
+    """engine/queues/waker.cpp is tested by tests/engine/queues/waker_test.cpp, protocol/commands/ by whole servers."""
     for name in tracked("app/*.cpp", "bench/*.cpp", "db/*.cpp", "engine/*.cpp", "protocol/*.cpp"):
         path = Path(name)
         own = f"tests/{path.parent}/{path.stem}_test.cpp"
@@ -207,9 +257,9 @@ def check_words():
 def check_functions():
     """Every stored function that the server calls has a typed signature in db/functions/."""
     cpp = "\n".join((ROOT / name).read_text() for name in tracked("db/functions/*.cpp"))
-    for name in tracked("db/sql/functions/*.sql"):
+    for name in tracked("db/schema/sql/functions/*.sql"):
         text = (ROOT / name).read_text()
-        all_sql = "\n".join((ROOT / other).read_text() for other in tracked("db/sql/*.sql"))
+        all_sql = "\n".join((ROOT / other).read_text() for other in tracked("db/schema/sql/*.sql"))
         for found in re.finditer(r"CREATE (?:OR REPLACE )?FUNCTION\s+(?:parsec_ext\.)?(\w+)", text):
             function = found[1]
             called_by_sql = len(re.findall(rf"\b{function}\s*\(", all_sql)) > 1
@@ -233,7 +283,7 @@ def check_format():
         problem(found[1], found[2], "not formatted by clang-format")
 
 
-for check in (check_includes, check_headers, check_readmes, check_documents, check_tests, check_words,
+for check in (check_includes, check_rooms, check_headers, check_readmes, check_documents, check_tests, check_words,
               check_functions, check_format):
     check()
 print("\n".join(problems) or "tidy")

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "db/sequences.h"
+#include "db/schema/sequences.h"
 
 namespace parsec::bench {
 
@@ -123,7 +123,7 @@ void add_notes(Plan& plan, const Costs& costs) {
         "{} writes {:.0f} rows a day: its 32-bit ids are used up after {:.0f} days, and then every "
         "write fails. The server warns from {:.0f} % on, after {:.0f} days: make the columns "
         "bigint "
-        "by then, as db/README.md says.",
+        "by then, as db/schema/README.md says.",
         ids.table, ids.per_day, ids.days(), 100 * db::ids_warning_from, act_after));
   }
   plan.notes.push_back(

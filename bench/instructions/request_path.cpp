@@ -3,7 +3,7 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "protocol/events.h"
+#include "protocol/events/events.h"
 
 namespace parsec::bench {
 

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "bench/load/fan_out.h"
-#include "bench/load/payload.h"
-#include "bench/load/requests.h"
+#include "bench/population/payload.h"
+#include "bench/population/requests.h"
 
 namespace parsec::bench {
 

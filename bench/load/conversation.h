@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "bench/load/scenario.h"
-#include "protocol/msgpack_reader.h"
-#include "protocol/msgpack_writer.h"
+#include "protocol/msgpack/msgpack_reader.h"
+#include "protocol/msgpack/msgpack_writer.h"
 
 namespace parsec::bench {
 

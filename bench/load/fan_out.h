@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "bench/load/placement.h"
-#include "db/types.h"
 #include "engine/handler.h"
+#include "engine/types.h"
 
 namespace parsec::bench {
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "bench/load/generator_client.h"
-#include "bench/load/requests.h"
+#include "bench/population/requests.h"
 
 namespace parsec::bench {
 

@@ -19,12 +19,12 @@
 #include <vector>
 
 #include "bench/arrivals.h"
-#include "bench/load/client_session.h"
 #include "bench/load/conversation.h"
 #include "bench/load/dialer.h"
 #include "bench/load/fan_out.h"
 #include "bench/load/generator_control.h"
 #include "bench/load/placement.h"
+#include "bench/population/client_session.h"
 #include "engine/handler.h"
 
 namespace parsec::bench {

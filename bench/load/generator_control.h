@@ -12,7 +12,7 @@
 
 #include "bench/driver.h"
 #include "engine/handler.h"
-#include "engine/shard.h"
+#include "engine/shard/shard.h"
 
 namespace parsec::bench {
 

@@ -12,10 +12,10 @@
 #include "bench/load/generator.h"
 #include "bench/load/process_usage.h"
 #include "bench/load/socket_dialer.h"
-#include "engine/dial.h"
-#include "engine/shard_thread.h"
-#include "engine/tls_layer.h"
-#include "engine/uring_ring.h"
+#include "engine/outbound/dial.h"
+#include "engine/ring/uring_ring.h"
+#include "engine/shard/shard_thread.h"
+#include "engine/tls/tls_layer.h"
 
 namespace parsec::bench {
 

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "bench/driver.h"
-#include "bench/load/population.h"
 #include "bench/load/scenario.h"
-#include "protocol/address.h"
+#include "bench/population/population.h"
+#include "protocol/types/address.h"
 
 namespace parsec::bench {
 

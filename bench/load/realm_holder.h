@@ -7,7 +7,7 @@
 #include <string>
 
 #include "bench/driver.h"
-#include "db/types.h"
+#include "engine/types.h"
 
 namespace parsec::bench {
 

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include "bench/population/payload.h"
+
 namespace parsec::bench {
 
 namespace {

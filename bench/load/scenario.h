@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "bench/json_reader.h"
-#include "bench/load/population.h"
+#include "bench/population/population.h"
 
 namespace parsec::bench {
 
@@ -35,9 +35,6 @@ enum class Command : std::uint8_t {
 inline constexpr std::size_t command_count = static_cast<std::size_t>(Command::reencryption) + 1;
 std::string_view name(Command command);
 std::optional<Command> parse_command(std::string_view text);
-
-/// Of a blob or block: the most that the protocol takes (a msgpack bin of 1 MiB).
-inline constexpr std::uint32_t most_payload_bytes = 1 << 20;
 
 struct CommandShare {
   Command command = Command::ping;

@@ -5,9 +5,9 @@
 #include <expected>
 
 #include "bench/load/dialer.h"
-#include "engine/dial.h"
-#include "engine/shard_core.h"
-#include "engine/tls_layer.h"
+#include "engine/outbound/dial.h"
+#include "engine/shard/shard_core.h"
+#include "engine/tls/tls_layer.h"
 
 namespace parsec::bench {
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <vector>
 
-#include "db/raid_layout.h"
-#include "protocol/base64.h"
+#include "db/blocks/raid_layout.h"
+#include "protocol/bytes/base64.h"
 
 namespace parsec {
 namespace {

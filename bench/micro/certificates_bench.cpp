@@ -6,8 +6,8 @@
 #include <array>
 #include <string>
 
-#include "protocol/certificates.h"
-#include "protocol/msgpack_writer.h"
+#include "protocol/msgpack/msgpack_writer.h"
+#include "protocol/types/certificates.h"
 
 namespace parsec::protocol {
 namespace {

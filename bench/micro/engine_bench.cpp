@@ -5,10 +5,10 @@
 #include <cstddef>
 #include <vector>
 
-#include "engine/connection_table.h"
-#include "engine/histogram.h"
+#include "engine/host/histogram.h"
 #include "engine/output_buffer.h"
-#include "engine/timer_wheel.h"
+#include "engine/shard/connection_table.h"
+#include "engine/shard/timer_wheel.h"
 
 namespace parsec::engine {
 namespace {

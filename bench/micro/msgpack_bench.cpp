@@ -4,11 +4,11 @@
 #include <cstddef>
 #include <string>
 
-#include "protocol/fields.h"
-#include "protocol/msgpack_reader.h"
-#include "protocol/msgpack_writer.h"
-#include "protocol/reply.h"
-#include "protocol/utf8.h"
+#include "protocol/bytes/utf8.h"
+#include "protocol/msgpack/msgpack_reader.h"
+#include "protocol/msgpack/msgpack_writer.h"
+#include "protocol/types/fields.h"
+#include "protocol/types/reply.h"
 
 namespace parsec::protocol {
 namespace {

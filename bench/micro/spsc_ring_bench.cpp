@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <thread>
 
-#include "engine/spsc_ring.h"
-#include "engine/waker.h"
+#include "engine/queues/spsc_ring.h"
+#include "engine/queues/waker.h"
 
 namespace parsec::engine {
 namespace {

@@ -6,8 +6,8 @@
 #include <memory>
 #include <vector>
 
-#include "engine/tls_context.h"
-#include "engine/tls_session.h"
+#include "engine/tls/tls_context.h"
+#include "engine/tls/tls_session.h"
 #include "tests/support/tls_certificate.h"
 
 namespace parsec::engine {

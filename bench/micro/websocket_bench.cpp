@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "protocol/websocket.h"
+#include "protocol/websocket/websocket.h"
 
 namespace parsec::websocket {
 namespace {

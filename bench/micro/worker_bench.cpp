@@ -7,11 +7,11 @@
 #include <memory>
 #include <string>
 
-#include "db/connection.h"
+#include "db/cluster/embedded_cluster.h"
 #include "db/database.h"
-#include "db/embedded_cluster.h"
-#include "db/migrations.h"
-#include "db/worker.h"
+#include "db/driver/connection.h"
+#include "db/schema/migrations.h"
+#include "db/workers/worker.h"
 
 namespace parsec::db {
 namespace {

@@ -13,8 +13,8 @@
 #include <string_view>
 #include <thread>
 
-#include "app/stream.h"
-#include "app/version.h"
+#include "app/command_line/version.h"
+#include "app/core/stream.h"
 
 namespace parsec::bench {
 

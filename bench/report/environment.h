@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "bench/result.h"
-#include "protocol/address.h"
+#include "protocol/types/address.h"
 
 namespace parsec::bench {
 

@@ -6,7 +6,7 @@
 
 #include "bench/json_writer.h"
 #include "bench/report/units.h"
-#include "db/sequences.h"
+#include "db/schema/sequences.h"
 
 namespace parsec::bench {
 

@@ -1,4 +1,5 @@
-// See apiv1_invitation.h. The order of parameters is that of db/sql/functions/apiv1_invitation.sql.
+// See apiv1_invitation.h. The order of parameters is that of
+// db/schema/sql/functions/apiv1_invitation.sql.
 #include "db/functions/apiv1_invitation.h"
 
 #include "db/functions/route.h"

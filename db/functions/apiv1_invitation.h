@@ -1,13 +1,13 @@
-// Typed calls of db/sql/functions/apiv1_invitation.sql: users and devices by invitation, as API v1
-// has them.
+// Typed calls of db/schema/sql/functions/apiv1_invitation.sql: users and devices by invitation, as
+// API v1 has them.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
+#include "db/driver/request.h"
 #include "db/functions/author.h"
-#include "db/request.h"
 
 namespace parsec::db::functions {
 

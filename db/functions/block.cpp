@@ -1,4 +1,4 @@
-// See block.h. The order of parameters is that of db/sql/functions/block.sql.
+// See block.h. The order of parameters is that of db/schema/sql/functions/block.sql.
 #include "db/functions/block.h"
 
 #include "db/functions/route.h"

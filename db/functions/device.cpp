@@ -1,4 +1,4 @@
-// See device.h. The order of parameters is that of db/sql/functions/device.sql.
+// See device.h. The order of parameters is that of db/schema/sql/functions/device.sql.
 #include "db/functions/device.h"
 
 #include "db/functions/route.h"

@@ -1,11 +1,11 @@
-// Typed calls of db/sql/functions/device.sql: devices, and ping.
+// Typed calls of db/schema/sql/functions/device.sql: devices, and ping.
 #pragma once
 
 #include <optional>
 #include <string_view>
 
+#include "db/driver/request.h"
 #include "db/functions/author.h"
-#include "db/request.h"
 
 namespace parsec::db::functions {
 

@@ -1,4 +1,4 @@
-// See handshake.h. The order of parameters is that of db/sql/functions/handshake.sql.
+// See handshake.h. The order of parameters is that of db/schema/sql/functions/handshake.sql.
 #include "db/functions/handshake.h"
 
 #include "db/functions/route.h"

@@ -1,10 +1,10 @@
-// Typed calls of db/sql/functions/handshake.sql, and what their rows say.
+// Typed calls of db/schema/sql/functions/handshake.sql, and what their rows say.
 #pragma once
 
 #include <optional>
 #include <string_view>
 
-#include "db/request.h"
+#include "db/driver/request.h"
 
 namespace parsec::db::functions {
 

@@ -1,4 +1,4 @@
-// See invite.h. The order of parameters is that of db/sql/functions/invite.sql.
+// See invite.h. The order of parameters is that of db/schema/sql/functions/invite.sql.
 #include "db/functions/invite.h"
 
 #include "db/functions/route.h"

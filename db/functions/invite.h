@@ -1,12 +1,12 @@
-// Typed calls of db/sql/functions/invite.sql: invitations and the claim conduit
+// Typed calls of db/schema/sql/functions/invite.sql: invitations and the claim conduit
 // (protocol/5-invite.md).
 #pragma once
 
 #include <optional>
 #include <string_view>
 
+#include "db/driver/request.h"
 #include "db/functions/author.h"
-#include "db/request.h"
 
 namespace parsec::db::functions {
 

@@ -1,4 +1,4 @@
-// See maintenance.h. The order of parameters is that of db/sql/functions/maintenance.sql.
+// See maintenance.h. The order of parameters is that of db/schema/sql/functions/maintenance.sql.
 #include "db/functions/maintenance.h"
 
 #include "db/functions/route.h"

@@ -1,13 +1,13 @@
-// Typed calls of db/sql/functions/maintenance.sql: each sets function, route and parameters of a
-// Request.
+// Typed calls of db/schema/sql/functions/maintenance.sql: each sets function, route and parameters
+// of a Request.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <string_view>
 
+#include "db/driver/request.h"
 #include "db/functions/author.h"
-#include "db/request.h"
 
 namespace parsec::db::functions {
 

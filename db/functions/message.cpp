@@ -1,4 +1,4 @@
-// See message.h. The order of parameters is that of db/sql/functions/message.sql.
+// See message.h. The order of parameters is that of db/schema/sql/functions/message.sql.
 #include "db/functions/message.h"
 
 #include "db/functions/route.h"

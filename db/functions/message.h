@@ -1,8 +1,9 @@
-// Typed call of db/sql/functions/message.sql. Messages are stored by realm.h and maintenance.h.
+// Typed call of db/schema/sql/functions/message.sql. Messages are stored by realm.h and
+// maintenance.h.
 #pragma once
 
+#include "db/driver/request.h"
 #include "db/functions/author.h"
-#include "db/request.h"
 
 namespace parsec::db::functions {
 

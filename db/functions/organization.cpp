@@ -1,4 +1,4 @@
-// See organization.h. The order of parameters is that of db/sql/functions/organization.sql.
+// See organization.h. The order of parameters is that of db/schema/sql/functions/organization.sql.
 #include "db/functions/organization.h"
 
 #include "db/functions/route.h"

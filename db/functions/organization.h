@@ -1,11 +1,11 @@
-// Typed calls of db/sql/functions/organization.sql: administration and bootstrap.
+// Typed calls of db/schema/sql/functions/organization.sql: administration and bootstrap.
 #pragma once
 
 #include <optional>
 #include <string_view>
 
+#include "db/driver/request.h"
 #include "db/functions/user.h"
-#include "db/request.h"
 
 namespace parsec::db::functions {
 

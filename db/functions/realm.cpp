@@ -1,4 +1,4 @@
-// See realm.h. The order of parameters is that of db/sql/functions/realm.sql.
+// See realm.h. The order of parameters is that of db/schema/sql/functions/realm.sql.
 #include "db/functions/realm.h"
 
 #include "db/functions/route.h"

@@ -1,11 +1,12 @@
-// Typed calls of db/sql/functions/realm.sql: each sets function, route and parameters of a Request.
+// Typed calls of db/schema/sql/functions/realm.sql: each sets function, route and parameters of a
+// Request.
 #pragma once
 
 #include <optional>
 #include <string_view>
 
+#include "db/driver/request.h"
 #include "db/functions/author.h"
-#include "db/request.h"
 
 namespace parsec::db::functions {
 

@@ -11,7 +11,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "db/types.h"
+#include "engine/queues/fair_order.h"
+#include "engine/types.h"
 
 namespace parsec::db::functions {
 
@@ -38,6 +39,12 @@ inline std::uint64_t route_of(std::string_view organization_id) {
 inline std::uint64_t route_of(std::string_view organization_id, const Uuid& realm_id) {
   const auto organization = detail::fnv(detail::fnv_basis, as_bytes(organization_id));
   return detail::finalized(detail::fnv(organization, realm_id.bytes));
+}
+
+/// Whose work something is: what queues is shared out fairly between organizations first, then
+/// between the users of one.
+inline engine::FlowKey flow_of(std::string_view organization_id, std::string_view user_id) {
+  return {route_of(organization_id), route_of(user_id)};
 }
 
 }  // namespace parsec::db::functions

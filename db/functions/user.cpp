@@ -1,4 +1,4 @@
-// See user.h. The order of parameters is that of db/sql/functions/user.sql.
+// See user.h. The order of parameters is that of db/schema/sql/functions/user.sql.
 #include "db/functions/user.h"
 
 #include "db/functions/route.h"

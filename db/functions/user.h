@@ -1,12 +1,12 @@
-// Typed calls of db/sql/functions/user.sql.
+// Typed calls of db/schema/sql/functions/user.sql.
 #pragma once
 
 #include <optional>
 #include <string_view>
 
+#include "db/driver/request.h"
 #include "db/functions/author.h"
 #include "db/functions/device.h"
-#include "db/request.h"
 
 namespace parsec::db::functions {
 

@@ -1,4 +1,4 @@
-// See vlob.h. The order of parameters is that of db/sql/functions/vlob.sql.
+// See vlob.h. The order of parameters is that of db/schema/sql/functions/vlob.sql.
 #include "db/functions/vlob.h"
 
 #include "db/functions/route.h"

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "db/functions/organization.h"
+#include "protocol/bytes/random.h"
 #include "protocol/commands/commands.h"
-#include "protocol/notification.h"
-#include "protocol/random.h"
+#include "protocol/events/notification.h"
 
 namespace parsec::protocol::commands {
 

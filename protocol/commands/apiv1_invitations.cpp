@@ -12,8 +12,8 @@
 #include "protocol/commands/certificate_lists.h"
 #include "protocol/commands/commands.h"
 #include "protocol/commands/new_user.h"
-#include "protocol/notification.h"
-#include "protocol/service.h"
+#include "protocol/events/notification.h"
+#include "protocol/session/service.h"
 
 namespace parsec::protocol::commands {
 

@@ -3,7 +3,7 @@
 #include "db/functions/block.h"
 #include "protocol/commands/commands.h"
 #include "protocol/commands/refusals.h"
-#include "protocol/service.h"
+#include "protocol/session/service.h"
 
 namespace parsec::protocol::commands {
 

@@ -6,7 +6,7 @@
 #include "db/functions/organization.h"
 #include "protocol/commands/commands.h"
 #include "protocol/commands/new_user.h"
-#include "protocol/service.h"
+#include "protocol/session/service.h"
 
 namespace parsec::protocol::commands {
 

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "db/request.h"
-#include "protocol/long_reply.h"
+#include "db/driver/request.h"
+#include "protocol/session/long_reply.h"
 
 namespace parsec::protocol::commands {
 

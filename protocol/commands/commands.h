@@ -1,33 +1,12 @@
-// The commands, one file per family of protocol/4-commands.md and protocol/7-apiv1.md, and which
-// kind of connection is offered which.
+// The commands, one file per family of protocol/4-commands.md and protocol/7-apiv1.md. Which kind
+// of connection is offered which: table.cpp.
 #pragma once
 
-#include <cstdint>
-#include <span>
-#include <string_view>
+#include "protocol/session/command.h"
+#include "protocol/session/session.h"
+#include "protocol/types/fields.h"
 
-#include "protocol/command.h"
-#include "protocol/fields.h"
-#include "protocol/session.h"
-
-namespace parsec::protocol {
-
-/// A coroutine: validates its fields, asks the database, replies exactly once.
-using CommandFunction = Command (*)(Session& session, Fields fields);
-
-struct CommandSpec {
-  std::string_view name;
-  CommandFunction run;
-  bool long_poll = false;  // the next request cancels it (protocol/1-transport.md §1.2)
-};
-
-/// Null: not offered to that kind of connection (or unknown).
-const CommandSpec* find_command(ConnectionKind kind, std::string_view name);
-
-/// All commands of a kind, by name: for tests and documentation.
-std::span<const CommandSpec> commands_of(ConnectionKind kind);
-
-namespace commands {
+namespace parsec::protocol::commands {
 
 // ping.cpp
 Command ping(Session& session, Fields fields);        // emits `pinged`
@@ -103,5 +82,4 @@ Command organization_update(Session& session, Fields fields);
 // bootstrap.cpp
 Command organization_bootstrap(Session& session, Fields fields);
 
-}  // namespace commands
-}  // namespace parsec::protocol
+}  // namespace parsec::protocol::commands

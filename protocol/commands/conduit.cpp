@@ -15,7 +15,7 @@
 
 #include "db/functions/invite.h"
 #include "protocol/commands/commands.h"
-#include "protocol/notification.h"
+#include "protocol/events/notification.h"
 
 namespace parsec::protocol::commands {
 

@@ -4,11 +4,11 @@
 #include <string_view>
 
 #include "db/functions/invite.h"
+#include "protocol/bytes/random.h"
 #include "protocol/commands/commands.h"
 #include "protocol/commands/refusals.h"
-#include "protocol/long_reply.h"
-#include "protocol/random.h"
-#include "protocol/service.h"
+#include "protocol/session/long_reply.h"
+#include "protocol/session/service.h"
 
 namespace parsec::protocol::commands {
 

@@ -7,9 +7,9 @@
 
 #include "protocol/commands/commands.h"
 #include "protocol/commands/refusals.h"
-#include "protocol/long_reply.h"
-#include "protocol/notification.h"
-#include "protocol/service.h"
+#include "protocol/events/notification.h"
+#include "protocol/session/long_reply.h"
+#include "protocol/session/service.h"
 
 namespace parsec::protocol::commands {
 

@@ -1,8 +1,8 @@
 // message_get (protocol/4-commands.md §4.3).
 #include "db/functions/message.h"
 #include "protocol/commands/commands.h"
-#include "protocol/long_reply.h"
-#include "protocol/service.h"
+#include "protocol/session/long_reply.h"
+#include "protocol/session/service.h"
 
 namespace parsec::protocol::commands {
 

@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "protocol/notification.h"
-#include "protocol/utf8.h"
+#include "protocol/bytes/utf8.h"
+#include "protocol/events/notification.h"
 
 namespace parsec::protocol::commands {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "db/functions/user.h"
-#include "protocol/certificates.h"
-#include "protocol/session.h"
+#include "protocol/session/session.h"
+#include "protocol/types/certificates.h"
 
 namespace parsec::protocol::commands {
 

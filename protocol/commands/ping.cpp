@@ -2,9 +2,9 @@
 #include <string>
 
 #include "db/functions/device.h"
+#include "protocol/bytes/utf8.h"
 #include "protocol/commands/commands.h"
-#include "protocol/notification.h"
-#include "protocol/utf8.h"
+#include "protocol/events/notification.h"
 
 namespace parsec::protocol::commands {
 

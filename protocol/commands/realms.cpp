@@ -2,8 +2,8 @@
 #include "db/functions/realm.h"
 #include "protocol/commands/commands.h"
 #include "protocol/commands/refusals.h"
-#include "protocol/long_reply.h"
-#include "protocol/notification.h"
+#include "protocol/events/notification.h"
+#include "protocol/session/long_reply.h"
 
 namespace parsec::protocol::commands {
 

@@ -4,9 +4,9 @@
 #include <string_view>
 
 #include "db/functions/author.h"
-#include "db/types.h"
-#include "protocol/notification.h"
-#include "protocol/session.h"
+#include "engine/types.h"
+#include "protocol/events/notification.h"
+#include "protocol/session/session.h"
 
 namespace parsec::protocol::commands {
 

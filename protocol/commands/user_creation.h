@@ -5,10 +5,10 @@
 #include <optional>
 #include <string_view>
 
-#include "db/request.h"
-#include "protocol/certificates.h"
+#include "db/driver/request.h"
 #include "protocol/commands/new_user.h"
-#include "protocol/session.h"
+#include "protocol/session/session.h"
+#include "protocol/types/certificates.h"
 
 namespace parsec::protocol::commands {
 

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "db/functions/user.h"
-#include "protocol/fields.h"
-#include "protocol/session.h"
+#include "protocol/session/session.h"
+#include "protocol/types/fields.h"
 
 namespace parsec::protocol::commands {
 

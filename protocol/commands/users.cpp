@@ -8,7 +8,7 @@
 #include "protocol/commands/new_user.h"
 #include "protocol/commands/user_creation.h"
 #include "protocol/commands/user_lists.h"
-#include "protocol/notification.h"
+#include "protocol/events/notification.h"
 
 namespace parsec::protocol::commands {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "engine/log.h"
+#include "engine/host/log.h"
 
 namespace parsec::db {
 

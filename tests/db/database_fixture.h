@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
-#include "db/connection.h"
 #include "db/database.h"
-#include "engine/waker.h"
+#include "db/driver/connection.h"
+#include "engine/queues/waker.h"
 #include "tests/support/private_postgres.h"
 
 namespace parsec::db {

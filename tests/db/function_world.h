@@ -12,10 +12,10 @@
 #include <string_view>
 #include <vector>
 
+#include "db/driver/request.h"
 #include "db/functions/author.h"
 #include "db/functions/realm.h"
 #include "db/functions/vlob.h"
-#include "db/request.h"
 
 namespace parsec::testing {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "db/sequences.h"
+#include "db/schema/sequences.h"
 #include "tests/support/private_postgres.h"
 
 namespace parsec::testing {

@@ -5,7 +5,7 @@
 #include <deque>
 #include <string>
 
-#include "db/job.h"
+#include "db/workers/job.h"
 
 namespace parsec::db::testing {
 
@@ -19,7 +19,8 @@ inline const Function made_solo{"solo", "", 0, Access::solo_write};
 /// Makes jobs and owns their requests. `tag` of a request: its number, from 1.
 class MadeJobs {
  public:
-  Job make(const Function& function, FlowKey flow, std::uint64_t route = 0, std::size_t bytes = 0) {
+  Job make(const Function& function, engine::FlowKey flow, std::uint64_t route = 0,
+           std::size_t bytes = 0) {
     Request& request = requests_.emplace_back();
     request.function = &function;
     request.flow = flow;

@@ -10,8 +10,9 @@
 #include <string_view>
 #include <vector>
 
-#include "db/block_stores.h"
-#include "engine/waker.h"
+#include "db/blocks/block_stores.h"
+#include "db/functions/route.h"
+#include "engine/queues/waker.h"
 #include "tests/support/scripted_database.h"
 
 namespace parsec::testing {
@@ -50,7 +51,7 @@ class RemoteBlockStore {
   bool try_start(db::BlockJob::Kind kind, const Uuid& block_id, std::string_view data,
                  const Client& client, std::uint64_t tag = 0) {
     auto* job = store_->acquire();
-    job->flow = db::flow_of(client.organization_id, client.user_id);
+    job->flow = db::functions::flow_of(client.organization_id, client.user_id);
     job->since = std::chrono::steady_clock::now() - client.has_waited;
     job->kind = kind;
     job->tag = tag;

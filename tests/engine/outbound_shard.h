@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "engine/outbound.h"
-#include "engine/waker.h"
+#include "engine/outbound/outbound.h"
+#include "engine/queues/waker.h"
 
 namespace parsec::testing {
 

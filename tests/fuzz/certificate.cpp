@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "protocol/certificates.h"
+#include "protocol/types/certificates.h"
 #include "tests/protocol/signing.h"
 
 namespace {

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "protocol/http_request.h"
-#include "protocol/pages.h"
+#include "protocol/http/http_request.h"
+#include "protocol/pages/pages.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   namespace http = parsec::http;

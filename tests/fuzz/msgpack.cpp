@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "protocol/msgpack_reader.h"
-#include "protocol/msgpack_writer.h"
+#include "protocol/msgpack/msgpack_reader.h"
+#include "protocol/msgpack/msgpack_writer.h"
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "db/embedded_cluster.h"
+#include "db/cluster/embedded_cluster.h"
 
 namespace parsec::testing {
 namespace {

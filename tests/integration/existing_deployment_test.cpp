@@ -2,7 +2,7 @@
 // each of its devices. The dump lies beside the project, where the contract is checked out.
 #include <simdjson.h>
 
-#include "protocol/base64.h"
+#include "protocol/bytes/base64.h"
 #include "tests/integration/integration_test.h"
 #include "tests/support/source_tree.h"
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "db/types.h"
+#include "engine/types.h"
 
 namespace parsec {
 

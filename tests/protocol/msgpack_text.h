@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "protocol/msgpack_reader.h"
+#include "protocol/msgpack/msgpack_reader.h"
 
 namespace parsec::msgpack {
 

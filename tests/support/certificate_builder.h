@@ -3,7 +3,7 @@
 //
 // Each builder gives the content of a valid certificate; `changes` replace, add or (omitted) remove
 // fields of it, so that a test spoils exactly one thing. An independent counterpart of
-// protocol/certificates.h: nothing is shared but the msgpack writer.
+// protocol/types/certificates.h: nothing is shared but the msgpack writer.
 #pragma once
 
 #include <string>

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "protocol/websocket.h"
+#include "protocol/websocket/websocket.h"
 #include "tests/support/document.h"
 #include "tests/support/socket.h"
 

@@ -5,7 +5,7 @@
 
 #include <stdexcept>
 
-#include "protocol/base64.h"
+#include "protocol/bytes/base64.h"
 
 namespace parsec::testing {
 namespace {

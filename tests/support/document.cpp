@@ -7,8 +7,8 @@
 #include <stdexcept>
 
 #include "engine/output_buffer.h"
-#include "protocol/msgpack_reader.h"
-#include "protocol/msgpack_writer.h"
+#include "protocol/msgpack/msgpack_reader.h"
+#include "protocol/msgpack/msgpack_writer.h"
 
 namespace parsec::testing {
 

@@ -18,7 +18,7 @@
 #include <variant>
 #include <vector>
 
-#include "db/types.h"
+#include "engine/types.h"
 
 namespace parsec::testing {
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "engine/log.h"
+#include "engine/host/log.h"
 
 namespace parsec::testing {
 

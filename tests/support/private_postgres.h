@@ -14,9 +14,9 @@
 #include <string>
 #include <string_view>
 
-#include "db/connection.h"
-#include "db/embedded_cluster.h"
-#include "db/migrations.h"
+#include "db/cluster/embedded_cluster.h"
+#include "db/driver/connection.h"
+#include "db/schema/migrations.h"
 
 namespace parsec::testing {
 

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "db/gateway.h"
+#include "db/driver/gateway.h"
 
 namespace parsec::testing {
 

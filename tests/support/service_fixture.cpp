@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-#include "engine/log.h"
+#include "engine/host/log.h"
 
 namespace parsec::testing {
 

@@ -12,14 +12,14 @@
 #include <utility>
 #include <vector>
 
-#include "db/block_store.h"
+#include "db/blocks/block_store.h"
 #include "engine/handler.h"
-#include "protocol/event_bus.h"
-#include "protocol/msgpack_reader.h"
-#include "protocol/msgpack_writer.h"
-#include "protocol/outbox.h"
-#include "protocol/service.h"
-#include "protocol/websocket.h"
+#include "protocol/events/event_bus.h"
+#include "protocol/mail/outbox.h"
+#include "protocol/msgpack/msgpack_reader.h"
+#include "protocol/msgpack/msgpack_writer.h"
+#include "protocol/session/service.h"
+#include "protocol/websocket/websocket.h"
 #include "tests/support/fake_transport.h"
 #include "tests/support/scripted_database.h"
 

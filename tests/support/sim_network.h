@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/ring.h"
+#include "engine/ring/ring.h"
 
 namespace parsec::testing {
 

@@ -1,5 +1,5 @@
-// A ring (concept: engine/ring.h) over a simulated kernel on a SimNetwork: the shard's real loop
-// runs on it, and the same seed gives the same run.
+// A ring (concept: engine/ring/ring.h) over a simulated kernel on a SimNetwork: the shard's real
+// loop runs on it, and the same seed gives the same run.
 //
 // It is hostile within the rules: short sends and receives, completions late and out of order
 // (those of one operation of one socket stay in order, as the kernel keeps them), no receive
@@ -25,7 +25,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/ring.h"
+#include "engine/ring/ring.h"
 #include "tests/support/sim_network.h"
 
 namespace parsec::testing {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/shard.h"
+#include "engine/shard/shard.h"
 #include "tests/support/checked_handler.h"
 #include "tests/support/sim_ring.h"
 

@@ -13,13 +13,13 @@
 #include <utility>
 #include <vector>
 
-#include "bench/load/certificates.h"
-#include "bench/load/payload.h"
-#include "db/connection.h"
+#include "bench/population/certificates.h"
+#include "bench/population/payload.h"
+#include "db/driver/connection.h"
+#include "db/driver/request.h"
 #include "db/functions/route.h"
 #include "db/functions/vlob.h"
-#include "db/request.h"
-#include "protocol/notification.h"
+#include "protocol/events/notification.h"
 
 namespace parsec::bench {
 

@@ -12,8 +12,8 @@
 #include <expected>
 #include <string>
 
-#include "bench/load/population.h"
 #include "bench/load/scenario.h"
+#include "bench/population/population.h"
 
 namespace parsec::bench {
 

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "protocol/websocket.h"
+#include "protocol/websocket/websocket.h"
 
 namespace parsec::bench {
 

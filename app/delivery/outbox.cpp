@@ -1,0 +1,57 @@
+#include "app/delivery/outbox.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace parsec::app {
+namespace {
+
+/// Few: one recipient's server must not take them for an attack.
+constexpr std::size_t parallel_mails = 4;
+/// A webhook that uses up its 30 s delays the others the less.
+constexpr std::size_t parallel_webhooks = 16;
+
+std::string line(std::string_view name, const engine::Courier& courier) {
+  return fmt::format("{}: completed={} dropped={} pending={}\n", name, courier.completed(),
+                     courier.dropped(), courier.pending());
+}
+
+}  // namespace
+
+DeliveringOutbox::DeliveringOutbox(OutboxOptions options)
+    : options_(std::move(options)), mails_({.name = "mails", .parallel = parallel_mails}) {
+  if (options_.webhook) {
+    webhooks_.emplace(engine::CourierOptions{.name = "webhooks", .parallel = parallel_webhooks});
+  }
+}
+
+void DeliveringOutbox::send_invitation(protocol::InvitationMail mail) {
+  if (options_.smtp) {
+    mails_.post(std::make_unique<MailDelivery>(std::move(mail), options_.origin, *options_.smtp));
+  } else {
+    mails_.post(std::make_unique<MailFile>(std::move(mail), options_.origin));
+  }
+}
+
+void DeliveringOutbox::announce_bootstrap(protocol::BootstrapNotice notice) {
+  if (webhooks_) webhooks_->post(std::make_unique<WebhookDelivery>(notice, *options_.webhook));
+}
+
+void DeliveringOutbox::stop(std::chrono::milliseconds grace) {
+  const auto start = std::chrono::steady_clock::now();
+  mails_.stop(grace);
+  if (!webhooks_) return;
+  const auto used = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - start);
+  webhooks_->stop(std::max(grace - used, std::chrono::milliseconds{0}));
+}
+
+std::string DeliveringOutbox::dump() const {
+  return line("mails", mails_) + (webhooks_ ? line("webhooks", *webhooks_) : "");
+}
+
+}  // namespace parsec::app

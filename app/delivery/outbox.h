@@ -1,0 +1,44 @@
+// The server's outbox: invitation mails through SMTP (or into files), the bootstrap webhook through
+// HTTP, each on a courier of its own.
+//
+// The shards hand over and go on; composing, writing and sending happen on the couriers' threads.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "app/delivery/mail_delivery.h"
+#include "app/delivery/webhook_delivery.h"
+#include "engine/outbound/courier.h"
+#include "protocol/mail/invitation_mail.h"
+#include "protocol/mail/outbox.h"
+
+namespace parsec::app {
+
+struct OutboxOptions {
+  protocol::MailOrigin origin;
+  std::optional<SmtpServer> smtp;  // none: mails into files
+  std::optional<Webhook> webhook;
+};
+
+class DeliveringOutbox final : public protocol::Outbox {
+ public:
+  explicit DeliveringOutbox(OutboxOptions options);
+
+  void send_invitation(protocol::InvitationMail mail) override;
+  void announce_bootstrap(protocol::BootstrapNotice notice) override;
+
+  /// Delivers what it can within that time.
+  void stop(std::chrono::milliseconds grace);
+
+  /// A line for each kind of delivery.
+  std::string dump() const;
+
+ private:
+  const OutboxOptions options_;
+  engine::Courier mails_;
+  std::optional<engine::Courier> webhooks_;
+};
+
+}  // namespace parsec::app

@@ -1,0 +1,87 @@
+// News of one topic, as a command waits for it (news.h).
+#include <cassert>
+#include <utility>
+
+#include "protocol/session/service.h"
+#include "protocol/session/session.h"
+
+namespace parsec::protocol {
+
+void Session::listen(Topic topic) {
+  assert(attached_);
+  if (listening_ && listening_->caught_up && listening_->topic == topic) return;
+  stop_listening();
+  listening_ = std::make_unique<Listening>(Listening{.topic = std::move(topic)});
+  service_.router().listen(*this);
+}
+
+/// The command is cancelled amid its wait. The next one may wait for the same, as an *_invite
+/// behind an *_invite does, and misses nothing in between (protocol/1-transport.md §1.2).
+void Session::rest_listening() {
+  if (listening_ && awaiting_ == Awaiting::news) service_.transport().clear_deadline(connection_);
+}
+
+void Session::stop_listening() {
+  if (!listening_) return;
+  rest_listening();
+  if (attached_) service_.router().stop_listening(*this);
+  listening_.reset();
+}
+
+void Session::start_catching_up() {
+  assert(listening_);
+  awaiting_ = Awaiting::fence;
+  service_.database().request_fence(connection_.packed());
+}
+
+void Session::finish_catching_up() {
+  listening_->heard = {};
+  listening_->gap = false;
+  listening_->caught_up = true;
+  continue_command();
+}
+
+bool Session::has_news() const { return listening_->heard || listening_->gap; }
+
+void Session::wait_for_news(std::optional<std::chrono::milliseconds> timeout) {
+  if (service_.shutting_down()) return end(CloseCode::normal);
+  awaiting_ = Awaiting::news;
+  if (timeout) service_.transport().set_deadline(connection_, *timeout);
+}
+
+News Session::take_news() {
+  auto& listening = *listening_;
+  if (std::exchange(listening.gap, false)) return {News::Kind::gap, {}};
+  if (listening.heard) return {News::Kind::event, std::exchange(listening.heard, {})};
+  assert(listening.too_late);
+  listening.too_late = false;
+  return {News::Kind::timeout, {}};
+}
+
+void Session::on_news(const EventPointer& event) {
+  if (!listening_ || !listening_->topic.includes(event->event().content)) return;
+  if (!listening_->heard) listening_->heard = event;
+  end_wait_for_news();
+}
+
+void Session::on_gap() {
+  if (subscription_) return end(CloseCode::normal);
+  if (!listening_) return;
+  listening_->gap = true;
+  end_wait_for_news();
+}
+
+void Session::on_news_deadline() {
+  listening_->too_late = true;
+  end_wait_for_news();
+}
+
+void Session::end_wait_for_news() {
+  if (awaiting_ != Awaiting::news) return;
+  // Who left must not go on talking: its end comes with on_closed, in a moment.
+  if (!service_.transport().is_open(connection_)) return;
+  service_.transport().clear_deadline(connection_);
+  continue_command();
+}
+
+}  // namespace parsec::protocol
