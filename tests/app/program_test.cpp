@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "tests/support/client.h"
+#include "tests/support/pgbouncer.h"
 #include "tests/support/private_postgres.h"
 #include "tests/support/server_process.h"
 #include "tests/support/temporary_directory.h"
@@ -23,6 +24,7 @@
 namespace parsec::testing {
 namespace {
 
+using namespace std::chrono_literals;
 using ::testing::AllOf;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
@@ -211,6 +213,18 @@ TEST(Program, AnUnreachableDatabaseIsAnError) {
   EXPECT_THAT(result.output, AllOf(HasSubstr("Error: "), HasSubstr("Connection refused")));
   EXPECT_THAT(result.output, Not(HasSubstr("pa55word")));
   EXPECT_THAT(result.output, Not(HasSubstr("Starting")));
+}
+
+TEST(Program, APoolerThatWorksPerTransactionIsAnError) {
+  if (!Pgbouncer::is_installed()) GTEST_SKIP() << "pgbouncer is not installed";
+  PrivatePostgres postgres;
+  ASSERT_EQ(run_parsec({"backend", "migrate", "--db=" + postgres.url()}).exit, 0);
+  const Pgbouncer pooler{"transaction", postgres.directory()};
+  const ProgramResult result = run_parsec(run_with({"--db=" + pooler.url("parsec")}), {}, 60s);
+  EXPECT_EQ(result.exit, 1);
+  EXPECT_THAT(result.output, AllOf(HasSubstr("Error: The database's notifications do not arrive: "),
+                                   HasSubstr("pool_mode = session"), Not(HasSubstr("Starting"))));
+  EXPECT_EQ(result.output.find("Error: "), result.output.rfind("Error: "));
 }
 
 TEST(Program, ALogFileThatCannotBeWrittenIsAnError) {

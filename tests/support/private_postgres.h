@@ -64,6 +64,7 @@ class PrivatePostgres {
     cluster_.reset();
   }
 
+  const std::string& directory() const { return directory_; }
   std::string conninfo(std::string_view database = "parsec") const {
     return cluster_->conninfo(database);
   }
