@@ -130,7 +130,8 @@ std::expected<engine::ListeningSockets, std::string> bind_sockets(
   return engine::ListeningSockets::bind(options.address, shards, options.limits);
 }
 
-/// Before anything else is started: it decides how many shards there are.
+/// Before anything else is started: it decides how many shards there are. May need root, too:
+/// where little memory may be locked, or io_uring is not for everybody (kernel.io_uring_disabled).
 std::expected<engine::RingSet, std::string> set_up_rings(const Configuration& configuration) {
   const std::uint32_t wanted = wanted_shards(configuration);
   const engine::ShardThreadsOptions options = shard_options(configuration, wanted);
@@ -152,11 +153,10 @@ class Backend {
  public:
   /// sockets: bound. Where there are none yet, they are when everything else has started.
   static std::expected<std::unique_ptr<Backend>, std::string> start(
-      const Configuration& configuration, std::optional<engine::ListeningSockets> sockets) {
-    auto rings = set_up_rings(configuration);
-    if (!rings) return Failure{std::move(rings.error())};
+      const Configuration& configuration, engine::RingSet rings,
+      std::optional<engine::ListeningSockets> sockets) {
     std::unique_ptr<Backend> backend{
-        new Backend{configuration, static_cast<std::uint32_t>(rings->rings.size())}};
+        new Backend{configuration, static_cast<std::uint32_t>(rings.rings.size())}};
     auto tls = load_tls(configuration);
     if (!tls) return Failure{std::move(tls.error())};
     backend->tls_ = std::move(*tls);
@@ -169,7 +169,7 @@ class Backend {
       return Failure{std::move(started.error())};
     }
     backend->outbox_.emplace(outbox_options(configuration));
-    if (auto started = backend->start_shards(configuration, std::move(*rings), std::move(sockets));
+    if (auto started = backend->start_shards(configuration, std::move(rings), std::move(sockets));
         !started) {
       return Failure{std::move(started.error())};
     }
@@ -341,6 +341,10 @@ int run_backend(const Configuration& configuration) {
     auto bound = bind_sockets(configuration);
     if (!bound) return fail(bound.error());
     sockets.emplace(std::move(*bound));
+  }
+  auto rings = set_up_rings(configuration);
+  if (!rings) return fail(rings.error());
+  if (!configuration.user.empty()) {
     if (auto become = become_user(configuration.user); !become) return fail(become.error());
   }
   StopSignals signals;
@@ -365,7 +369,7 @@ int run_backend(const Configuration& configuration) {
               "--email-use-tls or --email-use-ssl");
   }
 
-  auto backend = Backend::start(configuration, std::move(sockets));
+  auto backend = Backend::start(configuration, std::move(*rings), std::move(sockets));
   if (!backend) return fail(backend.error());
   signals.hold();
   log::info("Serving", "Serving on {}:{} {} with {}", log::field("host", configuration.host),

@@ -86,19 +86,7 @@ std::expected<RingSet, std::string> set_up_rings(std::uint32_t wanted, Limits li
     }
     if (!complete && halve(limits)) continue;
     if (attempt.rings().empty()) return std::unexpected(attempt.failure().message);
-    const auto count = static_cast<std::uint32_t>(attempt.rings().size());
-    if (limits.submission_entries < wished_entries) {
-      log::warn("Little memory may be locked",
-                "Little memory may be locked: io_uring's queues have {} entries instead of {}; {}",
-                log::field("entries", limits.submission_entries),
-                log::field("wanted", wished_entries), log::field("remedy", cure));
-    }
-    if (count < wanted) {
-      log::warn(
-          "Little memory may be locked", "Little memory may be locked: {} shards instead of {}; {}",
-          log::field("shards", count), log::field("wanted", wanted), log::field("remedy", cure));
-    }
-    return RingSet{std::move(attempt.rings()), limits};
+    return RingSet{std::move(attempt.rings()), limits, wanted, wished_entries};
   }
 }
 
@@ -107,6 +95,21 @@ std::expected<RingSet, std::string> set_up_rings(std::uint32_t wanted, const Lim
   raise_locked_memory_limit();
   return set_up_rings(wanted, limits,
                       [&](const Limits& these) { return UringRing::set_up(these, options); });
+}
+
+void warn_of_shortage(const RingSet& set) {
+  if (set.limits.submission_entries < set.wanted_entries) {
+    log::warn("Little memory may be locked",
+              "Little memory may be locked: io_uring's queues have {} entries instead of {}; {}",
+              log::field("entries", set.limits.submission_entries),
+              log::field("wanted", set.wanted_entries), log::field("remedy", cure));
+  }
+  if (set.rings.size() < set.wanted_rings) {
+    log::warn("Little memory may be locked",
+              "Little memory may be locked: {} shards instead of {}; {}",
+              log::field("shards", set.rings.size()), log::field("wanted", set.wanted_rings),
+              log::field("remedy", cure));
+  }
 }
 
 }  // namespace parsec::engine

@@ -77,6 +77,7 @@ std::expected<std::unique_ptr<ShardThreads>, std::string> ShardThreads::start(
   options.shards = static_cast<std::uint32_t>(rings.rings.size());
   options.limits = rings.limits;
   if (const auto valid = validate(options.limits); !valid) return std::unexpected(valid.error());
+  warn_of_shortage(rings);
   const std::uint64_t open_files = raise_open_files_limit();
   if (open_files < std::uint64_t{options.limits.connections} * options.shards) {
     log::warn("Few open files are allowed",

@@ -150,5 +150,17 @@ TEST_F(UserOfRoot, StayingRootIsWarnedOf) {
   EXPECT_EQ(server.stop(), 0);
 }
 
+/// Where root may lock what it likes (CAP_IPC_LOCK) and others the usual 8 MiB.
+TEST_F(UserOfRoot, MayLockForItsRingsWhatRootMay) {
+  const auto lacks_memory = [](std::vector<std::string> arguments) {
+    arguments.push_back("--shards=24");
+    ServerProcess server{{.blockstore = "MOCKED", .arguments = std::move(arguments)}};
+    WebSocket{server.address()}.ping();
+    EXPECT_EQ(server.stop(), 0);
+    return server.process().output().find("Little memory may be locked") != std::string::npos;
+  };
+  EXPECT_EQ(lacks_memory({"--user", other}), lacks_memory({}));
+}
+
 }  // namespace
 }  // namespace parsec::testing

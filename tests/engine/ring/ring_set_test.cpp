@@ -54,6 +54,7 @@ TEST(RingSet, IsAsWantedWhereTheMemorySuffices) {
   Kernel kernel{16 << 20};
   const auto set = set_up_rings(15, {}, kernel.set_up(), 0ms);
   ASSERT_TRUE(set);
+  warn_of_shortage(*set);
   EXPECT_EQ(set->rings.size(), 15u);
   EXPECT_EQ(set->limits.submission_entries, Limits{}.submission_entries);
   EXPECT_EQ(log.text(), "");
@@ -64,6 +65,7 @@ TEST(RingSet, HasSmallerQueuesWhereItDoesNot) {
   Kernel kernel{8 << 20};
   const auto set = set_up_rings(64, {}, kernel.set_up(), 0ms);
   ASSERT_TRUE(set);
+  warn_of_shortage(*set);
   EXPECT_EQ(set->rings.size(), 64u);
   EXPECT_EQ(set->limits.submission_entries, 512u);
   EXPECT_THAT(log.text(), HasSubstr("512 entries instead of 4096"));
@@ -76,6 +78,7 @@ TEST(RingSet, HasFewerShardsWhereTheSmallestDoNotFit) {
   Kernel kernel{1 << 20};
   const auto set = set_up_rings(128, {}, kernel.set_up(), 0ms);
   ASSERT_TRUE(set);
+  warn_of_shortage(*set);
   EXPECT_EQ(set->rings.size(), 16u);
   EXPECT_THAT(log.text(), HasSubstr("16 shards instead of 128"));
 }
@@ -86,6 +89,7 @@ TEST(RingSet, WaitsForMemoryThatComesBackLate) {
   kernel.give_back_late(3);
   const auto set = set_up_rings(4, {}, kernel.set_up(), 60s);
   ASSERT_TRUE(set);
+  warn_of_shortage(*set);
   EXPECT_EQ(set->limits.submission_entries, Limits{}.submission_entries);
   EXPECT_EQ(log.text(), "");
 }
