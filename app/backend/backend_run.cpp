@@ -358,7 +358,7 @@ int run_backend(const Configuration& configuration) {
                stderr);
   }
 
-  if (is_root()) {
+  if (is_root() && !configuration.dev) {
     log::warn("The server runs as root",
               "The server runs as root, which it need not: consider --user, or a service manager");
   }

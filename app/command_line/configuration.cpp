@@ -268,6 +268,7 @@ std::expected<Configuration, UsageError> Configuration::from(OptionValues values
   read_user(read, configuration);
   configuration.sentry_url_given = read.given("--sentry-url");
   configuration.debug = read.boolean("--debug");
+  configuration.dev = read.boolean("--dev");
   read_capacity(read, configuration);
   if (read.error()) return std::unexpected{*read.error()};
   return configuration;

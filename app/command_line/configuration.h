@@ -72,6 +72,7 @@ struct Configuration {
   std::string user;  // whom to become, which is possible; empty: nobody else
   bool sentry_url_given = false;
   bool debug = false;
+  bool dev = false;
 
   std::uint32_t shards = 0;  // 0: one for each core
   bool pin_threads = false;

@@ -51,6 +51,25 @@ TEST(User, WhoIsNotThereIsAWrongOption) {
   EXPECT_THAT(result.output, HasSubstr("'--user': there is no user `no-such-user`"));
 }
 
+/// Root of the test becomes the other one first, and has a copy that that one may reach.
+TEST(User, AnotherOneIsForRootOnly) {
+  const TemporaryDirectory directory;
+  std::vector<std::string> command;
+  if (app::is_root()) {
+    const std::string copy = directory.path() / "parsec";
+    fs::copy_file(parsec_program(), copy);
+    ASSERT_EQ(::chmod(directory.path().c_str(), 0755), 0);
+    command = {"/usr/bin/setpriv", "--reuid", other, "--clear-groups", copy};
+  } else {
+    command = {parsec_program()};
+  }
+  for (const std::string& argument : dev_as("root")) command.push_back(argument);
+  ChildProcess process{std::move(command), {}};
+  EXPECT_EQ(process.wait_exit(), 2);
+  process.await_end_of_output();
+  EXPECT_THAT(process.output(), HasSubstr("'--user': only root may become another user"));
+}
+
 class UserOfRoot : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -143,11 +162,20 @@ TEST_F(UserOfRoot, WhatTheUserMayNotWriteIsSaidAtOnce) {
 }
 
 TEST_F(UserOfRoot, StayingRootIsWarnedOf) {
-  ServerProcess server{{.blockstore = "MOCKED"}};
-  const std::string output = server.process().output();
+  // As far as the database, which is not there.
+  const std::string output =
+      run_parsec({"backend", "run", "--db=postgresql://127.0.0.1:1/parsec", "--blockstore=MOCKED",
+                  "--administration-token=s3cr3t", "--backend-addr=parsec://localhost",
+                  "--email-host=MOCKED"})
+          .output;
   EXPECT_EQ(output.find("The server runs as root"), output.rfind("The server runs as root"));
   EXPECT_THAT(output, HasSubstr("[warning ] The server runs as root"));
+}
+
+TEST_F(UserOfRoot, StayingRootForDevelopmentIsNotWarnedOf) {
+  ServerProcess server{{.blockstore = "MOCKED"}};
   EXPECT_EQ(server.stop(), 0);
+  EXPECT_THAT(server.process().output(), Not(HasSubstr("runs as root")));
 }
 
 /// Where root may lock what it likes (CAP_IPC_LOCK) and others the usual 8 MiB.
