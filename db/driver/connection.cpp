@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <chrono>
@@ -116,6 +117,33 @@ void on_notice(void*, const PGresult* notice) {
   }
 }
 
+/// Whether it is known in a moment if the first attempt at each host leads somewhere. libpq's calls
+/// that do not block know no connect_timeout, and cannot be told to go on to the next host.
+bool is_decided_soon(PGconn* connection) {
+  using namespace std::chrono;
+  const auto deadline = steady_clock::now() + milliseconds{500};
+  auto next = PGRES_POLLING_WRITING;  // what to begin with, says its documentation
+  while (PQstatus(connection) != CONNECTION_BAD && next != PGRES_POLLING_OK) {
+    const auto rest = ceil<milliseconds>(deadline - steady_clock::now());
+    if (rest <= 0ms) return false;
+    const short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    pollfd ready{PQsocket(connection), events, 0};
+    if (::poll(&ready, 1, static_cast<int>(rest.count())) > 0) next = PQconnectPoll(connection);
+  }
+  return true;
+}
+
+/// As PQconnectdbParams(), but notices that come with the login find `receiver`: it must be set
+/// when connecting has begun and nothing was received yet. Where that takes long, PQreset() begins
+/// anew, in the way that blocks and heeds connect_timeout.
+PGconn* connect(const char* const* keywords, const char* const* values, PQnoticeReceiver receiver) {
+  PGconn* connection = PQconnectStartParams(keywords, values, 1);
+  if (connection == nullptr) return nullptr;
+  PQsetNoticeReceiver(connection, receiver, nullptr);
+  if (!is_decided_soon(connection)) PQreset(connection);
+  return connection;
+}
+
 }  // namespace
 
 void ResultDeleter::operator()(pg_result* result) const { PQclear(result); }
@@ -164,12 +192,11 @@ std::expected<Connection, SqlError> Connection::open(const ConnectionOptions& op
   keywords.insert(keywords.end(), {"dbname", "client_encoding", nullptr});
   values.insert(values.end(), {options.conninfo.c_str(), "UTF8", nullptr});
 
-  Connection connection{PQconnectdbParams(keywords.data(), values.data(), 1)};
+  Connection connection{connect(keywords.data(), values.data(), on_notice)};
   if (connection.native() == nullptr) return std::unexpected(SqlError{"", "out of memory"});
   if (PQstatus(connection.native()) != CONNECTION_OK) {
     return std::unexpected(SqlError{"", one_line(PQerrorMessage(connection.native()))});
   }
-  PQsetNoticeReceiver(connection.native(), on_notice, nullptr);
   if (auto done = connection.execute(session_setup(options.limits)); !done) {
     return std::unexpected(done.error());
   }

@@ -37,7 +37,8 @@ struct ConnectionOptions {
 
 class Connection {
  public:
-  /// Blocks at most connect_timeout for each host and address. Names no secret in its error.
+  /// Blocks at most connect_timeout for each host and address, and a moment. Names no secret in its
+  /// error.
   static std::expected<Connection, SqlError> open(const ConnectionOptions& options);
 
   pg_conn* native() const { return connection_.get(); }
