@@ -28,7 +28,12 @@ namespace parsec::testing {
 /// A store that keeps every job until the test completes it.
 class ScriptedBlockStore final : public db::BlockStore {
  public:
+  ~ScriptedBlockStore() override {
+    for (auto* job : submitted) delete job;
+    for (auto* job : done_) delete job;
+  }
   bool submit(db::BlockJob* job) override {
+    if (full) return false;
     submitted.push_back(job);
     return true;
   }
@@ -47,6 +52,7 @@ class ScriptedBlockStore final : public db::BlockStore {
   }
 
   std::deque<db::BlockJob*> submitted;
+  bool full = false;
 
  private:
   std::deque<db::BlockJob*> done_;

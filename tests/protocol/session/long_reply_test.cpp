@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/protocol/session/session_memory.h"
 #include "tests/support/service_fixture.h"
 
 namespace parsec::protocol {
@@ -146,10 +147,21 @@ TEST_P(LongReplyOf, IsTheSameInSlicesAndOthersAreServedInBetween) {
     EXPECT_EQ(bytes_of(id), "");
     send_ping(other, "meanwhile");
     EXPECT_EQ(take_reply(other), R"({status="ok" pong="meanwhile"})");
+    frame(id, websocket::Opcode::ping, as_bytes("are you there"));
+    EXPECT_EQ(take_sent(id).at(0).opcode, websocket::Opcode::pong);
     ++turns;
   }
   EXPECT_GE(turns, row_count / 4);
   EXPECT_EQ(bytes_of(id), whole);
+}
+
+TEST_P(LongReplyOf, IsCutByItsBytes) {
+  settings.rows_of_a_slice = 1'000'000;
+  settings.bytes_of_a_slice = 1;
+  ask();
+  int turns = 1;
+  while (service.on_turn()) ++turns;
+  EXPECT_GT(turns, row_count / 2);  // not all rows are told by all
 }
 
 TEST_P(LongReplyOf, EndsWithItsConnection) {
@@ -159,6 +171,25 @@ TEST_P(LongReplyOf, EndsWithItsConnection) {
   close(id);
   turn();
   EXPECT_EQ(database.acquired, 0);
+}
+
+class LongReplies : public SessionMemory {};
+
+TEST_F(LongReplies, OfAnotherOrganizationComeFirst) {
+  settings.rows_of_a_slice = row_count - 1;  // two slices, of which the turn that hears writes one
+  const auto first = open_device("Org", "alice@dev1");
+  const auto second = open_device("Org", "bob@dev1");
+  const auto another = open_device("Another", "zoe@dev1");
+  for (const auto id : {first, second, another}) {
+    ask_for_messages(id);
+    answer_messages(row_count, "b");
+  }
+  EXPECT_TRUE(service.on_turn());
+  EXPECT_EQ(take_sent(first).size(), 1U);
+  EXPECT_TRUE(service.on_turn());
+  EXPECT_EQ(take_sent(another).size(), 1U);
+  EXPECT_FALSE(service.on_turn());
+  EXPECT_EQ(take_sent(second).size(), 1U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Commands, LongReplyOf, ::testing::ValuesIn(commands),

@@ -1,70 +1,31 @@
-// What connections hold, how long a begun message may take, and replies in slices.
+// What is done when memory is short, and how long a begun message may take.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <vector>
 
 #include "engine/queues/waker.h"
+#include "tests/protocol/session/session_memory.h"
 #include "tests/support/log_capture.h"
-#include "tests/support/service_fixture.h"
 
 namespace parsec::protocol {
 namespace {
 
 using namespace std::chrono_literals;
 using engine::MemoryBudget;
-using websocket::Opcode;
-
-constexpr std::size_t mebibyte = 1 << 20;
-
-class SessionMemory : public ::testing::Test, protected testing::ServiceFixture {
- protected:
-  using ServiceFixture::ServiceFixture;
-  /// The beginning of a binary message of 10 MiB: so many of its bytes.
-  void begin_message(engine::ConnectionId id, std::size_t bytes) {
-    std::string head{"\x82\xff", 2};
-    head += std::string{"\0\0\0\0\0\xa0\0\0", 8} + std::string(4, '\0');
-    raw(id, head + std::string(bytes, 'm'));
-  }
-  /// It does something of no consequence, so that what it holds is counted.
-  void touch(engine::ConnectionId id) { frame(id, Opcode::pong, {}); }
-  /// Fills the budget from somewhere else.
-  struct Other {
-    explicit Other(MemoryBudget& budget) : share(budget) {}
-    MemoryBudget::Share share;
-  };
-  void pass(std::chrono::milliseconds time) {
-    transport.time += time;
-    turn();
-  }
-};
-
-TEST_F(SessionMemory, MessagesResultsAndOutputCount) {
-  const auto id = open_device("Org", "alice@dev1");
-  begin_message(id, 3 * mebibyte);
-  EXPECT_GE(memory.used(), std::int64_t{3 * mebibyte});
-  close(id);
-  const auto deaf = open_device("Org", "alice@dev1");
-  send_command(deaf, "message_get", 1,
-               [](msgpack::Writer& writer) { writer.str("offset"), writer.integer(0); });
-  const std::string body(2 * mebibyte, 'b');
-  answer({{testing::text_cell("ok"), testing::null_cell(), testing::null_cell(),
-           testing::null_cell(), testing::null_cell()},
-          {testing::null_cell(), testing::int_cell(1), testing::text_cell("bob@dev1"),
-           testing::int_cell(1), testing::text_cell(body)}});
-  EXPECT_GE(memory.used(), std::int64_t{2 * mebibyte});
-  close(deaf);
-  EXPECT_LT(memory.used(), std::int64_t{mebibyte});
-}
 
 TEST_F(SessionMemory, WhenItIsShortLargeMessagesAreReadNoFurther) {
   const auto id = open_device("Org", "alice@dev1");
+  const auto begun = open_device("Org", "bob@dev1");
   const auto small = open_administration();
   Other other{memory};
   other.share.add(static_cast<std::int64_t>(memory.limit() / 10 * 9));
   begin_message(id, mebibyte);
   EXPECT_TRUE(transport[id].reading_paused);
+  begin_message(begun, 1000);
+  EXPECT_FALSE(transport[begun].reading_paused);
   send_ping(small, "x");
   EXPECT_EQ(take_reply(small), R"({status="ok" pong="x"})");
   EXPECT_FALSE(transport[small].reading_paused);
@@ -85,6 +46,17 @@ TEST_F(SessionMemory, WhenThereIsTooLittleTheLargestHolderGoes) {
   pass(1s);
   EXPECT_EQ(transport[largest].closed, engine::CloseMode::abort);
   EXPECT_FALSE(is_closed(smaller));
+  EXPECT_LT(memory.used(), static_cast<std::int64_t>(memory.limit()));  // its message is gone
+}
+
+TEST_F(SessionMemory, WhenItIsShortLittleIsToldToo) {
+  const auto id = open_device("Org", "alice@dev1");
+  transport[id].sent = mebibyte / 8;
+  touch(id);
+  Other other{memory};
+  other.share.add(static_cast<std::int64_t>(memory.limit() / 10 * 9));
+  pass(settings.memory_check_interval);
+  EXPECT_GE(memory.used() - other.share.held(), std::int64_t{mebibyte} / 8);
 }
 
 TEST_F(SessionMemory, WhoHoldsLittleIsNeverEndedForIt) {
@@ -101,6 +73,7 @@ TEST_F(SessionMemory, ManyThatHoldLittleEachHoldMuch) {
   settings.least_held_bytes_of_many = mebibyte;
   std::vector<engine::ConnectionId> ids;
   while (memory.pressure() != MemoryBudget::Pressure::too_high) {
+    ASSERT_LT(ids.size(), memory.limit() / mebibyte);
     ids.push_back(open_device("Org", "alice@dev1"));
     transport[ids.back()].sent = 2 * mebibyte;  // of a reply whose rest it does not read
     touch(ids.back());
@@ -132,17 +105,6 @@ TEST_F(SessionMemory, WhoeverDoesNotMoveKeepsNobodyWaitingForEver) {
   EXPECT_FALSE(is_closed(waiting));
 }
 
-TEST_F(SessionMemory, WhatWasSentOfAReplyCountsUntilAllOfItIs) {
-  const auto id = open_device("Org", "alice@dev1");
-  const auto before = memory.used();
-  transport[id].sent = 3 * mebibyte;
-  touch(id);
-  EXPECT_GE(memory.used() - before, std::int64_t{3 * mebibyte});
-  transport[id].sent = 0;
-  touch(id);
-  EXPECT_LT(memory.used() - before, std::int64_t{mebibyte});
-}
-
 TEST_F(SessionMemory, WhoLeavesIsEndedOnceAndNobodyElseForIt) {
   const auto largest = open_device("Org", "alice@dev1");
   const auto other_one = open_device("Org", "bob@dev1");
@@ -155,8 +117,19 @@ TEST_F(SessionMemory, WhoLeavesIsEndedOnceAndNobodyElseForIt) {
   for (int i = 0; i < 5; ++i) pass(1s);  // the kernel has not let go of it yet
   EXPECT_TRUE(is_closed(largest));
   EXPECT_FALSE(is_closed(other_one));
-  const std::string text = log.text();
-  EXPECT_EQ(text.find("ended: of all"), text.rfind("ended: of all"));
+  EXPECT_EQ(log.count("ended: of all"), 1U);
+}
+
+TEST_F(SessionMemory, WhoLeavesIsEndedOnceThoughThatIsNotEnough) {
+  const auto id = open_device("Org", "alice@dev1");
+  transport[id].sent = 9 * mebibyte;
+  touch(id);
+  Other other{memory};
+  other.share.add(static_cast<std::int64_t>(memory.limit()));
+  const testing::LogCapture log;
+  for (int i = 0; i < 5; ++i) pass(1s);  // the kernel has not let go of it yet
+  EXPECT_TRUE(is_closed(id));
+  EXPECT_EQ(log.count("ended: of all"), 1U);
 }
 
 TEST_F(SessionMemory, ManyEqualHoldersGoAtOnce) {
@@ -170,45 +143,6 @@ TEST_F(SessionMemory, ManyEqualHoldersGoAtOnce) {
   other.share.add(static_cast<std::int64_t>(memory.limit() / 20 * 19 - 40 * mebibyte));
   pass(settings.memory_check_interval);
   EXPECT_EQ(std::ranges::count_if(ids, [&](auto id) { return is_closed(id); }), 11);
-}
-
-TEST_F(SessionMemory, RequestsThatTheFullRingTookLaterAreTheDatabases) {
-  const auto id = open_device("Org", "alice@dev1");
-  database.full = true;
-  const std::string blob(mebibyte, 'b');
-  send_command(id, "vlob_maintenance_save_reencryption_batch", 3, [&](msgpack::Writer& writer) {
-    writer.str("realm_id"), writer.uuid(Uuid{}), writer.str("encryption_revision");
-    writer.integer(2), writer.str("batch"), writer.array(1), writer.map(3), writer.str("vlob_id");
-    writer.uuid(Uuid{}), writer.str("version"), writer.integer(1), writer.str("blob");
-    writer.bin(as_bytes(blob));
-  });
-  const auto held = memory.used();
-  EXPECT_GE(held, std::int64_t{mebibyte} / 2);
-  database.full = false;
-  turn();
-  EXPECT_LT(memory.used(), held - std::int64_t{mebibyte} / 4);
-  close(id);
-}
-
-TEST_F(SessionMemory, RepliesInTheMakingCount) {
-  settings.rows_of_a_slice = 10;
-  const auto id = open_device("Org", "alice@dev1");
-  send_command(id, "message_get", 1,
-               [](msgpack::Writer& writer) { writer.str("offset"), writer.integer(0); });
-  std::vector<testing::CellRow> rows{{testing::text_cell("ok"), testing::null_cell(),
-                                      testing::null_cell(), testing::null_cell(),
-                                      testing::null_cell()}};
-  const std::string body(mebibyte, 'b');
-  for (int i = 1; i <= 35; ++i) {
-    rows.push_back({testing::null_cell(), testing::int_cell(i), testing::text_cell("bob@dev1"),
-                    testing::int_cell(1), testing::text_cell(body)});
-  }
-  database.answer(rows);
-  settings.bytes_of_a_slice = SIZE_MAX;
-  service.on_turn();
-  EXPECT_GE(memory.used(), std::int64_t{45 * mebibyte});  // 35 of the result, 10 of the reply
-  close(id);
-  EXPECT_LT(memory.used(), std::int64_t{mebibyte});
 }
 
 // --- Several shards
@@ -258,6 +192,34 @@ TEST_F(SessionMemoryOfTwoShards, WhatOneHeldWhenItWasShortIsForgottenAfterwards)
 class StrangersMemory : public SessionMemory {
  protected:
   StrangersMemory() : SessionMemory(std::size_t{16} << 20, 1) {}
+  /// The beginning of a message as long as a stranger's may be, not quite.
+  void begin_strange_message(engine::ConnectionId id, std::size_t bytes) {
+    std::string head{"\x82\xff", 2};
+    head += std::string{"\0\0\0\0\0\1\xf0\0", 8} + std::string(4, '\0');
+    raw(id, head + std::string(bytes, 'm'));
+  }
+  engine::ConnectionId open_deaf(std::size_t bytes) {
+    const auto id = open_websocket();
+    transport[id].sent = bytes;
+    touch(id);
+    return id;
+  }
+  /// All hold what they may together; one leaves, whose connection is not gone yet, and another
+  /// gets its place.
+  void expect_room_after(const std::function<void(engine::ConnectionId)>& leave) {
+    const auto leaver = open_websocket();
+    begin_strange_message(leaver, 50'000);
+    std::vector<engine::ConnectionId> others;
+    for (std::size_t held = 110'000; held <= memory.limit() / settings.strangers_part_of_memory;
+         held += 60'000) {
+      others.push_back(open_deaf(60'000));
+    }
+    leave(leaver);
+    EXPECT_TRUE(is_closed(leaver));
+    others.push_back(open_deaf(50'000));
+    pass(settings.memory_check_interval);
+    for (const auto id : others) EXPECT_FALSE(is_closed(id));
+  }
 };
 
 TEST_F(StrangersMemory, HoldsAPartOfAllOnly) {
@@ -266,9 +228,7 @@ TEST_F(StrangersMemory, HoldsAPartOfAllOnly) {
   std::vector<engine::ConnectionId> strangers;
   for (int i = 0; i < 100; ++i) {
     strangers.push_back(open_websocket());
-    std::string head{"\x82\xff", 2};
-    head += std::string{"\0\0\0\0\0\1\xf0\0", 8} + std::string(4, '\0');
-    raw(strangers.back(), head + std::string(60'000, 'm'));
+    begin_strange_message(strangers.back(), 60'000);
     pass(settings.memory_check_interval);
   }
   EXPECT_FALSE(is_closed(member));
@@ -276,6 +236,25 @@ TEST_F(StrangersMemory, HoldsAPartOfAllOnly) {
   EXPECT_GE(ended, 60);
   EXPECT_LT(memory.used(), std::int64_t{5 * mebibyte});
   EXPECT_EQ(memory.pressure(), MemoryBudget::Pressure::none);
+}
+
+TEST_F(StrangersMemory, WhoMakesRoomCountsAmongThemNoMore) {
+  expect_room_after([&](engine::ConnectionId) {
+    settings.max_strangers = 1;
+    open_websocket();
+    settings.max_strangers = SIZE_MAX;
+  });
+}
+
+TEST_F(StrangersMemory, WhoseTimeIsOverCountsAmongThemNoMore) {
+  expect_room_after([&](engine::ConnectionId leaver) { service.on_deadline(leaver); });
+}
+
+TEST_F(StrangersMemory, WhoseMessageIsTooSlowCountsAmongThemNoMore) {
+  expect_room_after([&](engine::ConnectionId) {
+    pass(settings.message_progress_time);
+    pass(settings.message_progress_time);
+  });
 }
 
 TEST_F(StrangersMemory, RequestHeadsCount) {
@@ -298,8 +277,7 @@ TEST_F(SessionMemory, WhomWeDoNotReadIsNotTooSlow) {
   settings.max_waiting_requests = 1;
   const auto behind = open_device("Org", "bob@dev1");
   for (int i = 0; i < 3; ++i) {
-    send_command(behind, "message_get", 1,
-                 [](msgpack::Writer& writer) { writer.str("offset"), writer.integer(0); });
+    ask_for_messages(behind);
   }
   begin_message(behind, 1000);
   EXPECT_TRUE(transport[behind].reading_paused);
@@ -314,6 +292,25 @@ TEST_F(SessionMemory, WhomWeDoNotReadIsNotTooSlow) {
   EXPECT_FALSE(is_closed(without_memory));
   pass(settings.message_progress_time);
   EXPECT_TRUE(is_closed(without_memory));
+}
+
+TEST_F(SessionMemory, WhomWeReadAgainHasItsWholeTime) {
+  settings.memory_patience = 1h;
+  const auto id = open_device("Org", "alice@dev1");
+  begin_message(id, 60'000);
+  pass(settings.message_progress_time);
+  Other other{memory};
+  other.share.add(static_cast<std::int64_t>(memory.limit() / 20 * 17));
+  raw(id, std::string(10'000, 'm'));
+  EXPECT_TRUE(transport[id].reading_paused);
+  pass(settings.message_progress_time);
+  other.share.add(-other.share.held());
+  pass(1s);
+  EXPECT_FALSE(transport[id].reading_paused);
+  pass(settings.message_progress_time);
+  EXPECT_FALSE(is_closed(id));
+  pass(settings.message_progress_time);
+  EXPECT_TRUE(is_closed(id));
 }
 
 TEST_F(SessionMemory, ABegunMessageMustGoOn) {
@@ -340,38 +337,6 @@ TEST_F(SessionMemory, OneThatBeganAMomentAgoIsGivenTime) {
   EXPECT_FALSE(is_closed(id));
   pass(settings.message_progress_time);
   EXPECT_TRUE(is_closed(late));
-}
-
-// --- Replies in slices
-
-TEST_F(SessionMemory, ALongReplyLetsOthersHaveTheirTurn) {
-  settings.rows_of_a_slice = 10;
-  const auto id = open_device("Org", "alice@dev1");
-  const auto other = open_administration();
-  send_command(id, "message_get", 1,
-               [](msgpack::Writer& writer) { writer.str("offset"), writer.integer(0); });
-  std::vector<testing::CellRow> rows{{testing::text_cell("ok"), testing::null_cell(),
-                                      testing::null_cell(), testing::null_cell(),
-                                      testing::null_cell()}};
-  for (int i = 1; i <= 35; ++i) {
-    rows.push_back({testing::null_cell(), testing::int_cell(i), testing::text_cell("bob@dev1"),
-                    testing::int_cell(1), testing::text_cell("b")});
-  }
-  database.answer(rows);
-  EXPECT_TRUE(service.on_turn());
-  EXPECT_TRUE(take_sent(id).empty());
-  send_ping(other, "meanwhile");
-  EXPECT_EQ(take_reply(other), R"({status="ok" pong="meanwhile"})");
-  frame(id, Opcode::ping, as_bytes("are you there"));
-  const auto pong = take_sent(id);
-  ASSERT_EQ(pong.size(), 1U);
-  EXPECT_EQ(pong[0].opcode, Opcode::pong);
-  turn();
-  const auto sent = take_sent(id);
-  ASSERT_EQ(sent.size(), 1U);
-  const auto reply = msgpack::parse(sent[0].payload);
-  ASSERT_TRUE(reply);
-  EXPECT_EQ(reply->find("messages")->count(), 35U);
 }
 
 }  // namespace
