@@ -1,5 +1,6 @@
 #include "protocol/msgpack/msgpack_writer.h"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <cmath>
@@ -105,7 +106,11 @@ void Writer::ext(std::int8_t type, Bytes value) {
   out_.append(value);
 }
 
-double encode_datetime(DateTime value) { return static_cast<double>(value.microseconds) / 1e6; }
+double encode_datetime(DateTime value) {
+  // The last microseconds of the year 9999 are nearest to the year 10000, which no client reads.
+  constexpr double latest = 253402300799.99997;
+  return std::min(static_cast<double>(value.microseconds) / 1e6, latest);
+}
 
 std::optional<DateTime> decode_datetime(double seconds) {
   // Far outside the range already at a second's distance; NaN fails the comparison as well.

@@ -178,5 +178,14 @@ TEST(MsgpackDateTime, ComesBackBitIdentical) {
   }
 }
 
+/// As what PostgreSQL's `infinity` is told.
+TEST(MsgpackDateTime, EndsCanBeRead) {
+  EXPECT_EQ(decode_datetime(encode_datetime({DateTime::min_microseconds}))->microseconds,
+            DateTime::min_microseconds);
+  const auto last = decode_datetime(encode_datetime({DateTime::max_microseconds}));
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->text().substr(0, 20), "9999-12-31T23:59:59.");
+}
+
 }  // namespace
 }  // namespace parsec::msgpack
