@@ -40,8 +40,9 @@ bool is_dot_atom(std::string_view text) {
 bool is_quoted_string(std::string_view text) {
   if (text.size() < 2 || text.front() != '"' || text.back() != '"') return false;
   text = text.substr(1, text.size() - 2);
+  if (std::ranges::any_of(text, [](char c) { return c < ' ' || c > '~'; })) return false;
   for (std::size_t at = 0; at < text.size(); ++at) {
-    if (text[at] == '"' || text[at] < ' ' || text[at] > '~') return false;
+    if (text[at] == '"') return false;
     if (text[at] == '\\' && ++at == text.size()) return false;
   }
   return true;
