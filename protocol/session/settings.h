@@ -92,9 +92,6 @@ struct ApiVersion {
   std::int64_t version;
   std::int64_t revision;
 };
-static_assert(Settings{}.stranger_high_water <= Settings{}.output_high_water);
-static_assert(Settings{}.most_wrong_token_pause < Settings{}.handshake_timeout);
-static_assert(Settings{}.max_list_bytes * 2 <= Settings{}.max_result_bytes);
 inline constexpr ApiVersion supported_api_versions[] = {{2, 0}, {1, 2}};
 
 }  // namespace parsec::protocol
