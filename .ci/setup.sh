@@ -58,6 +58,18 @@ without_services() {
   return "$result"
 }
 
+# What builds the fuzz targets (left out without it), as new as the distribution has it: the default of
+# Debian 12 is too old. llvm holds the symbolizer, which makes reports readable.
+clang_packages() {
+  local release
+  for release in 18 16; do
+    if apt-cache show "clang-$release" >/dev/null 2>&1; then
+      printf '%s\n' "clang-$release" "libclang-rt-$release-dev" "llvm-$release"
+      return
+    fi
+  done
+}
+
 apt_install() {
   without_services as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
     apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "$@" >/dev/null </dev/null
@@ -81,7 +93,7 @@ install_missing() {
   as_root apt-get update -qq </dev/null || say "apt-get update failed; trying with the lists that are there."
   if [ -n "$need_database" ]; then install_postgresql || return 1; fi
   if [ ${#missing[@]} != 0 ]; then apt_install "${missing[@]}" || return 1; fi
-  mapfile -t optional < <(missing_of "${optional_packages[@]}")
+  mapfile -t optional < <(missing_of "${optional_packages[@]}" $(clang_packages))
   if [ ${#optional[@]} != 0 ]; then
     apt_install "${optional[@]}" || say "Going on without: ${optional[*]}"
   fi

@@ -5,11 +5,13 @@ One stage after the other, each with its own build:
   release   everything: unit tests, the real program, conformance, benchmarks in smoke mode, tidiness
   asan      the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
   tsan      the tests of engine and database, where threads meet, under ThreadSanitizer
+  fuzz      each fuzz target for a few seconds, where there is a Clang that can build them
 
 `./test release` runs one stage, `./test release -- -R protocol` hands the rest to ctest.
 """
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,12 +28,14 @@ class Stage:
     preset: str
     targets: list[str]  # none: all
     ctest: list[str]
+    toolchain: str = ""  # told by this file whether it is there; without it the stage is left out
 
 
 STAGES = [
     Stage("release", [], []),
     Stage("asan", ["tests_engine", "tests_db", "tests_protocol", "tests_bench"], ["-L", "unit"]),
     Stage("tsan", ["tests_engine", "tests_db"], ["-L", "threads"]),
+    Stage("fuzz", [], [], toolchain="tests/fuzz/clang.cmake"),
 ]
 
 
@@ -86,6 +90,15 @@ def count_results(junit, reports):
     return count if cases else Count(failed=1)
 
 
+def lacks(stage):
+    """What is missing for the stage; empty: nothing."""
+    if not stage.toolchain:
+        return ""
+    probe = subprocess.run(["cmake", "-P", stage.toolchain], cwd=ROOT, capture_output=True, text=True)
+    told = re.search(r"needs .*?(?=\n\n|\Z)", probe.stderr, re.S)
+    return "" if probe.returncode == 0 else " ".join((told[0] if told else probe.stderr).split())
+
+
 def run_stage(stage, ctest_arguments):
     directory = ROOT / "build" / stage.preset
     if subprocess.run([ROOT / ".ci" / "build", stage.preset, *stage.targets]).returncode != 0:
@@ -122,6 +135,10 @@ def main():
     total, lines = Count(), []
     for stage in STAGES:
         if wanted and stage.preset not in wanted:
+            continue
+        if missing := lacks(stage):
+            lines.append(f"{stage.preset}: left out, {missing}")
+            print(lines[-1], flush=True)
             continue
         started = time.monotonic()
         count = run_stage(stage, ctest_arguments)
