@@ -97,7 +97,8 @@ void Scenario::shrink() {
   };
   limit(population.organizations, 2);
   limit(population.users, 2);
-  limit(population.devices, 1);
+  // Fan-out needs two, of whichever user.
+  limit(population.devices, population.users == 1 && uses(Command::fan_out) ? 2 : 1);
   limit(population.realms, 1);
   limit(population.vlobs, 5);
   limit(population.blocks, 5);

@@ -48,6 +48,14 @@ TEST(Scenario, ConnectionsThatOnlyStay) {
   EXPECT_EQ(scenario->all_connections(), 9u);
 }
 
+TEST(Scenario, ASmallPartOfItCanBeDone) {
+  auto scenario = Scenario::parse(R"({"name": "n", "subscribers": 3, "population": {"devices": 2},
+    "commands": [{"command": "fan_out"}]})");
+  ASSERT_TRUE(scenario) << scenario.error();
+  scenario->shrink();
+  EXPECT_TRUE(scenario->check());
+}
+
 TEST(Scenario, SizesAreNamedWhereACommandIsThereMoreThanOnce) {
   const auto scenario = Scenario::parse(R"({"name": "n", "commands": [{"command": "ping"},
     {"command": "block_read", "bytes": 10}, {"command": "block_read", "bytes": 20}]})");
