@@ -78,8 +78,22 @@ void happen(World& world, std::size_t what, Input& input) {
     case 7:
       world.inbox.post({.kind = protocol::InboxItem::Kind::gap});
       break;
+    case 9:
+      world.press(static_cast<std::int64_t>(input.one_of(21)));
+      break;
     default:
-      world.service.on_shutdown();
+      if (!world.service.shutting_down()) world.service.on_shutdown();
+  }
+}
+
+void come(World& world, Input& input) {
+  const std::size_t kind = input.one_of(8);
+  if (kind < 5) {
+    world.connect(static_cast<ConnectionKind>(kind));
+  } else if (kind == 5) {
+    world.connect_half();
+  } else {
+    world.connect();
   }
 }
 
@@ -87,17 +101,12 @@ void step(World& world, Input& input) {
   const std::size_t what = input.byte();
   auto& clients = world.clients;
   if (what < 32 || clients.empty()) {
-    if (clients.size() == most_clients) return;
-    const std::size_t kind = input.one_of(8);
-    if (kind < 5 && !world.service.shutting_down()) {
-      world.connect(static_cast<ConnectionKind>(kind));
-    } else if (!world.service.shutting_down()) {
-      world.connect();
-    }
+    // A shard that stops opens nothing.
+    if (clients.size() < most_clients && !world.service.shutting_down()) come(world, input);
   } else if (what < 160) {
     happen_to(world, *clients[what % clients.size()], input.one_of(7), input);
   } else {
-    happen(world, what % 9, input);
+    happen(world, what < 248 ? what % 9 : 9, input);
   }
   world.close_ended();
   if (input.chance()) world.turn();

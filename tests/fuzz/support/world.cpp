@@ -27,6 +27,9 @@ World::World(std::size_t memory_limit) : ServiceFixture(memory_limit) {
   settings.max_waiting_requests = 4;
   settings.max_message_bytes = 64 * 1024;
   settings.rows_of_a_slice = 2;
+  settings.memory_free_bytes = 64;
+  settings.least_held_bytes = 128;
+  settings.least_held_bytes_of_many = 64;
 }
 
 // --- Clients
@@ -34,6 +37,13 @@ World::World(std::size_t memory_limit) : ServiceFixture(memory_limit) {
 World::Client& World::connect() {
   clients.push_back(std::make_unique<Client>());
   clients.back()->id = open();
+  return *clients.back();
+}
+
+World::Client& World::connect_half() {
+  clients.push_back(std::make_unique<Client>());
+  clients.back()->id = start_device(organization, "alice@dev1");
+  clients.back()->is_http = false;
   return *clients.back();
 }
 
@@ -211,6 +221,11 @@ void World::complete_block(Input& input) {
 
 void World::event(Input& input) { ServiceFixture::event(made_event(input)); }
 
+void World::press(std::int64_t twentieths) {
+  elsewhere_.add(static_cast<std::int64_t>(memory.limit()) / 20 * twentieths - elsewhere_.held());
+  elsewhere_.tell();
+}
+
 bool World::pass_deadline(Client& client) {
   auto& connection = transport[client.id];
   if (!client.is_open || connection.closed || !connection.deadline) return false;
@@ -236,12 +251,10 @@ void World::end() {
   assert(database.acquired == 0);
 
   // A shard tells what it holds when memory is short.
-  engine::MemoryBudget::Share other{memory};
-  other.add(static_cast<std::int64_t>(memory.limit()));
-  other.tell();
+  press(20);
   transport.time += 1h;
   turn();
-  assert(memory.used() == other.held());
+  assert(memory.used() == elsewhere_.held());
 }
 
 // --- Events

@@ -43,6 +43,8 @@ class World : public ServiceFixture {
   Client& connect();
   /// Logged in; the database answers as it should.
   Client& connect(protocol::ConnectionKind kind);
+  /// A device whose good answer to the challenge waits for the database.
+  Client& connect_half();
   void send(Client& client, std::string_view bytes);
   void send_message(Client& client, websocket::Opcode opcode, std::string_view message);
   /// Takes all output, as a peer that reads does.
@@ -60,6 +62,8 @@ class World : public ServiceFixture {
   void answer_database(Input& input);
   void complete_block(Input& input);
   void event(Input& input);
+  /// So many twentieths of the memory are taken by others.
+  void press(std::int64_t twentieths);
   /// True: there was a deadline.
   bool pass_deadline(Client& client);
 
@@ -73,6 +77,8 @@ class World : public ServiceFixture {
   void read_frames(Client& client, std::span<std::byte> bytes);
   void on_frame(Client& client, const websocket::FramePart& part);
   engine::ConnectionId open_invited();
+
+  engine::MemoryBudget::Share elsewhere_{memory};
 };
 
 protocol::Event made_event(Input& input);
