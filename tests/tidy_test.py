@@ -64,6 +64,7 @@ TESTED_ELSEWHERE = {
     "db/workers/shard_gateway.cpp": "tests/db/database_test.cpp",
     "db/driver/transaction.cpp": "tests/db/schema/migrations_test.cpp",
     "engine/queues/fair_order.cpp": "tests/engine/queues/fair_queue_test.cpp",
+    "engine/host/log.cpp": "tests/engine/host/log_record_test.cpp",
     "engine/outbound/outbound_transfer.cpp": "tests/engine/outbound/outbound_test.cpp",
     "engine/outbound/outbound_worker.cpp": "tests/engine/outbound/outbound_test.cpp",
     "engine/tls/tls_session.cpp": "tests/engine/tls/tls_layer_test.cpp",

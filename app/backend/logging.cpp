@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <spdlog/async.h>
 #include <spdlog/sinks/base_sink.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,6 +19,8 @@
 #include <utility>
 
 #include "app/backend/log_line.h"
+#include "engine/host/log.h"
+#include "engine/host/log_record.h"
 
 namespace parsec::app {
 namespace {

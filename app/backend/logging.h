@@ -11,7 +11,10 @@
 #include <utility>
 
 #include "app/command_line/configuration.h"
-#include "engine/host/log.h"
+
+namespace spdlog {
+class logger;
+}
 
 namespace parsec::app {
 

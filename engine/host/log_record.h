@@ -14,15 +14,9 @@
 #include <optional>
 #include <string_view>
 
-#include "engine/handler.h"
+#include "engine/host/log.h"
 
 namespace parsec::log {
-
-/// A connection as logs name it: unique in the process, and never used again.
-struct ConnectionName {
-  std::uint32_t shard;
-  engine::ConnectionId id;
-};
 
 bool records_wanted();
 void want_records(bool wanted);

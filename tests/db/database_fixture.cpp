@@ -1,9 +1,9 @@
 #include "tests/db/database_fixture.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <thread>
-
-#include "engine/host/log.h"
 
 namespace parsec::db {
 

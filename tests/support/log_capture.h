@@ -3,6 +3,7 @@
 #pragma once
 
 #include <spdlog/sinks/base_sink.h>
+#include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -11,8 +12,6 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-
-#include "engine/host/log.h"
 
 namespace parsec::testing {
 

@@ -2,14 +2,13 @@
 
 #include <fmt/format.h>
 #include <sodium.h>
+#include <spdlog/spdlog.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <utility>
-
-#include "engine/host/log.h"
 
 namespace parsec::testing {
 

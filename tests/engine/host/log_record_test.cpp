@@ -1,5 +1,6 @@
 #include "engine/host/log_record.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -52,6 +53,12 @@ TEST_F(LogRecord, KeepsAnyBytes) {
   const std::string odd{"\0\"\n\xFF", 4};
   warn("Odd", "<{}>", field("text", odd));
   EXPECT_EQ(logged(), "Odd|<" + odd + ">|text='" + odd + "'");
+}
+
+TEST_F(LogRecord, ASentenceSaysHowManyDecimals) {
+  want_records(false);
+  info("Event", "{:.1f} of {}%", field("part", 0.25), field("all", 1.5), field("more", 1));
+  EXPECT_EQ(capture_.text(), "0.2 of 1.5%\n");
 }
 
 TEST_F(LogRecord, AnEventAloneIsItsSentence) {

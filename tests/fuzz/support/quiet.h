@@ -1,7 +1,7 @@
 // Included by targets whose subject logs what it refuses: nobody would read it.
 #pragma once
 
-#include "engine/host/log.h"
+#include <spdlog/spdlog.h>
 
 namespace parsec::testing {
 
