@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "bench/json_reader.h"
+
 namespace parsec::bench {
 
 namespace {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "bench/json_reader.h"
 #include "bench/population/payload.h"
 
 namespace parsec::bench {

@@ -11,10 +11,11 @@
 #include <string_view>
 #include <vector>
 
-#include "bench/json_reader.h"
 #include "bench/population/population.h"
 
 namespace parsec::bench {
+
+class JsonReader;
 
 enum class Command : std::uint8_t {
   ping,
