@@ -12,6 +12,8 @@ namespace parsec::db {
 enum class Count : std::uint8_t {
   requests,         // taken from the shards
   executions,       // sent to PostgreSQL, replays included
+  sets,             // of these, several calls as one
+  set_calls,        // that were in one
   segments,         // sent, each with one Sync: so many round trips
   read_segments,    // of these, without a write
   commits,          // segments that wrote and were committed
@@ -35,10 +37,11 @@ inline constexpr std::size_t count_size = static_cast<std::size_t>(Count::wake_u
 
 constexpr std::string_view name(Count count) {
   constexpr std::array<std::string_view, count_size> names{
-      "requests",    "executions", "segments",   "read_segments",   "commits",
-      "aborts",      "replays",    "lock_waits", "dropped_results", "retries",
-      "prepares",    "connects",   "losses",     "resends",         "ok",
-      "unavailable", "unknown",    "failed",     "sleeps",          "wake_ups"};
+      "requests",        "executions", "sets",        "set_calls", "segments",
+      "read_segments",   "commits",    "aborts",      "replays",   "lock_waits",
+      "dropped_results", "retries",    "prepares",    "connects",  "losses",
+      "resends",         "ok",         "unavailable", "unknown",   "failed",
+      "sleeps",          "wake_ups"};
   return names[static_cast<std::size_t>(count)];
 }
 

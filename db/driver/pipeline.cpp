@@ -31,10 +31,8 @@ Pipeline::Pipeline(Connection connection) : connection_(std::move(connection)) {
 }
 
 bool Pipeline::execute(const Request& request) {
-  const Function& function = *request.function;
-  if (!is_prepared(&function) && !prepare(function)) return false;
   const auto parameters = request.parameters();
-  assert(static_cast<int>(parameters.size()) == function.parameter_count);
+  assert(static_cast<int>(parameters.size()) == request.function->parameter_count);
   values_.clear();
   lengths_.clear();
   for (const auto& parameter : parameters) {
@@ -44,10 +42,22 @@ bool Pipeline::execute(const Request& request) {
     values_.push_back(null ? nullptr : data);
     lengths_.push_back(null ? 0 : parameter.length);
   }
-  if (formats_.size() < parameters.size()) formats_.resize(parameters.size(), binary);
+  return send(*request.function, values_.data(), lengths_.data());
+}
+
+bool Pipeline::execute(const SetStatement& statement, std::span<const Request* const> calls) {
+  set_parameters_.fill(statement, calls);
+  return send(statement.function, set_parameters_.values().data(),
+              set_parameters_.lengths().data());
+}
+
+bool Pipeline::send(const Function& function, const char* const* values, const int* lengths) {
+  if (!is_prepared(&function) && !prepare(function)) return false;
+  const auto count = static_cast<std::size_t>(function.parameter_count);
+  if (formats_.size() < count) formats_.resize(count, binary);
   expected_.push_back({Step::execute, &function});
-  return PQsendQueryPrepared(connection_.native(), function.name, function.parameter_count,
-                             values_.data(), lengths_.data(), formats_.data(), binary) == 1;
+  return PQsendQueryPrepared(connection_.native(), function.name, function.parameter_count, values,
+                             lengths, formats_.data(), binary) == 1;
 }
 
 bool Pipeline::prepare(const Function& function) {

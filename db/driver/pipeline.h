@@ -8,9 +8,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
+#include "db/driver/call_set.h"
 #include "db/driver/connection.h"
 #include "db/driver/queue.h"
 #include "db/driver/request.h"
@@ -38,6 +40,8 @@ class Pipeline {
 
   // Writing. False: the connection is lost.
   bool execute(const Request& request);
+  /// Counts as one execution.
+  bool execute(const SetStatement& statement, std::span<const Request* const> calls);
   bool sync();
   /// For what follows in the session, unless its segment is rolled back.
   bool set_timeouts(std::chrono::milliseconds lock, std::chrono::milliseconds statement);
@@ -64,6 +68,7 @@ class Pipeline {
     const Function* function = nullptr;
   };
 
+  bool send(const Function& function, const char* const* values, const int* lengths);
   bool prepare(const Function& function);
   bool is_prepared(const Function* function) const;
   Event take(ResultPtr result);
@@ -81,6 +86,7 @@ class Pipeline {
   std::vector<const char*> values_;
   std::vector<int> lengths_;
   std::vector<int> formats_;
+  SetParameters set_parameters_;
 };
 
 }  // namespace parsec::db

@@ -38,6 +38,8 @@ constexpr bool is_write(Access access) {
   return access == Access::shared_write || access == Access::solo_write;
 }
 
+struct SetStatement;
+
 /// A stored function as C++ knows it. Instances are constants with static storage duration,
 /// defined beside their typed signature in db/functions/; their address identifies them.
 struct Function {
@@ -45,6 +47,8 @@ struct Function {
   const char* sql;   // e.g. "SELECT * FROM parsec_ext.vlob_read($1,$2,$3,$4,$5,$6)"
   int parameter_count;
   Access access;
+  /// Several calls as one statement; null: one by one.
+  const SetStatement* set = nullptr;
 };
 
 enum class Outcome : std::uint8_t {

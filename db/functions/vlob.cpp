@@ -1,20 +1,69 @@
 // See vlob.h. The order of parameters is that of db/schema/sql/functions/vlob.sql.
 #include "db/functions/vlob.h"
 
+#include <array>
+
+#include "db/driver/call_set.h"
 #include "db/functions/route.h"
 
 namespace parsec::db::functions {
 
 namespace {
+
 constexpr const char* vlob_create_sql =
     "SELECT * FROM parsec_ext.vlob_create($1,$2,$3,$4,$5,$6,$7,$8,$9)";
-}
+
+using enum SqlType;
+
+constexpr std::array realms_lock_types{text, text, uuid};
+const SetStatement realms_lock{
+    .function = {.name = "realms_lock",
+                 .sql = "SELECT * FROM parsec_ext.realms_lock($1,$2,$3)",
+                 .parameter_count = realms_lock_types.size(),
+                 .access = Access::shared_write},
+    .types = realms_lock_types,
+};
+
+constexpr std::array vlob_create_types{text, text, uuid, int8, uuid, timestamptz, bytea, bytea};
+const SetStatement vlob_create_set{
+    .function = {.name = "vlob_create_set",
+                 .sql = "SELECT * FROM parsec_ext.vlob_create_set($1,$2,$3,$4,$5,$6,$7,$8)",
+                 .parameter_count = vlob_create_types.size(),
+                 .access = Access::shared_write},
+    .types = vlob_create_types,
+    .distinct = 4,
+    .before = &realms_lock,
+};
+
+constexpr std::array vlob_update_types{text, text,        uuid,  int8, uuid,
+                                       int8, timestamptz, bytea, bytea};
+const SetStatement vlob_update_set{
+    .function = {.name = "vlob_update_set",
+                 .sql = "SELECT * FROM parsec_ext.vlob_update_set($1,$2,$3,$4,$5,$6,$7,$8,$9)",
+                 .parameter_count = vlob_update_types.size(),
+                 .access = Access::shared_write},
+    .types = vlob_update_types,
+    .distinct = 4,
+    .before = &realms_lock,
+};
+
+constexpr std::array vlob_read_types{text, text, int8, uuid, int8, timestamptz};
+const SetStatement vlob_read_set{
+    .function = {.name = "vlob_read_set",
+                 .sql = "SELECT * FROM parsec_ext.vlob_read_set($1,$2,$3,$4,$5,$6)",
+                 .parameter_count = vlob_read_types.size(),
+                 .access = Access::read},
+    .types = vlob_read_types,
+};
+
+}  // namespace
 
 const Function vlob_create_function{
     .name = "vlob_create",
     .sql = vlob_create_sql,
     .parameter_count = 9,
     .access = Access::shared_write,
+    .set = &vlob_create_set,
 };
 const Function vlob_create_alone_function{
     .name = "vlob_create_alone",
@@ -48,6 +97,7 @@ const Function vlob_read_function{
     .sql = "SELECT * FROM parsec_ext.vlob_read($1,$2,$3,$4,$5,$6)",
     .parameter_count = 6,
     .access = Access::read,
+    .set = &vlob_read_set,
 };
 
 void vlob_read(Request& call, Author author, std::int64_t encryption_revision, const Uuid& vlob_id,
@@ -67,6 +117,7 @@ const Function vlob_update_function{
     .sql = "SELECT * FROM parsec_ext.vlob_update($1,$2,$3,$4,$5,$6,$7,$8,$9)",
     .parameter_count = 9,
     .access = Access::shared_write,
+    .set = &vlob_update_set,
 };
 
 void vlob_update(Request& call, Author author, const Uuid& presumed_realm_id,

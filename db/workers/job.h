@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <utility>
 
 #include "db/driver/request.h"
 
@@ -21,6 +22,7 @@ struct Job {
   std::uint8_t tries = 0;       // that failed for a reason that passes
   std::uint8_t resends = 0;     // after a lost connection
   bool alone = false;           // in a segment of its own
+  bool no_set = false;          // in no set: one that held it failed, or could not say
   bool prepared_again = false;  // its statement was out of date once
 
   Access access() const { return request->function->access; }
@@ -31,6 +33,13 @@ struct Job {
     return alone || kind == Access::solo_write || kind == Access::heavy_read;
   }
 };
+
+/// The order in which every server takes the locks of a transaction, so that none waits in a
+/// circle.
+inline bool locks_before(const Job& one, const Job& other) {
+  return std::pair{one.request->route, one.sequence} <
+         std::pair{other.request->route, other.sequence};
+}
 
 inline bool is_read(const Job& job) { return !is_write(job.access()); }
 

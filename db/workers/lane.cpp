@@ -85,6 +85,7 @@ void Lane::lose(TimePoint now, std::string_view why) {
   const bool nothing_committed = rolled_back_ || !sync_written_;
   // Back in the order they had: each goes before the ones given back already.
   for (const Job& job : std::exchange(again_, {})) host_.take_back(job);
+  restore_order();
   const std::vector<Job> segment = std::exchange(segment_, {});
   for (const Job& job : segment) drop_result(*job.request);
   memory_.end();
@@ -129,12 +130,14 @@ void Lane::send_segment(TimePoint now) {
   sync_written_ = false;
   failed_ = false;
   failed_job_ = no_job;
+  set_failed_ = false;
   rolled_back_ = false;
   last_heard_ = now;
   started_ = now;
   counters_.add(Count::segments);
   if (is_read(segment_.front())) counters_.add(Count::read_segments);
-  counters_.add(Count::executions, segment_.size());
+  plan_.make(segment_);
+  counters_.add(Count::executions, plan_.executions().size());
   std::size_t parameter_bytes = 0;
   std::size_t expected_bytes = 0;
   for (const Job& job : segment_) {
@@ -146,12 +149,19 @@ void Lane::send_segment(TimePoint now) {
       !pipeline_->set_timeouts(wanted_timeouts_.lock, wanted_timeouts_.statement)) {
     return lose(now, "cannot send");
   }
-  for (const Job& job : segment_) {
-    if (!pipeline_->execute(*job.request)) return lose(now, "cannot send");
+  for (const Execution& execution : plan_.executions()) {
+    if (!execute(execution)) return lose(now, "cannot send");
   }
   counters_.add(Count::prepares, pipeline_->take_prepared_count());
   if (!pipeline_->sync()) return lose(now, "cannot send");
   flush(now);
+}
+
+bool Lane::execute(const Execution& execution) {
+  if (execution.set == nullptr) return pipeline_->execute(*segment_[execution.first].request);
+  counters_.add(Count::sets, execution.count == 0 ? 0 : 1);
+  counters_.add(Count::set_calls, execution.count);
+  return pipeline_->execute(*execution.set, plan_.calls_of(execution));
 }
 
 void Lane::flush(TimePoint now) {
@@ -189,7 +199,7 @@ void Lane::on_readable(TimePoint now) {
 void Lane::handle(Pipeline::Event event, TimePoint now) {
   using Kind = Pipeline::Event::Kind;
   assert(state_ == State::busy);
-  const bool at_commit = results_ == segment_.size();
+  const bool at_commit = results_ == plan_.executions().size();
   switch (event.kind) {
     case Kind::rows:
       return take_result(std::move(event.result));
@@ -212,11 +222,33 @@ void Lane::handle(Pipeline::Event event, TimePoint now) {
 }
 
 void Lane::take_result(ResultPtr result) {
-  Job& job = segment_[results_++];
+  const Execution& execution = plan_.executions()[results_++];
+  if (execution.set != nullptr) return take_results_of_set(execution, std::move(result));
+  memory_.grow_for(longest_row(result.get()));
+  take_result_of(segment_[execution.first], std::move(result));
+}
+
+void Lane::take_result_of(Job& job, ResultPtr result) {
   job.result_bytes = PQresultMemorySize(result.get());
-  memory_.take(job.result_bytes, longest_row(result.get()));
+  memory_.take(job.result_bytes);
   if (is_too_much(job)) return memory_.drop(job.result_bytes);
   job.request->result = result.release();
+}
+
+/// A call that the set could not answer keeps no result, and is executed again.
+void Lane::take_results_of_set(const Execution& execution, ResultPtr result) {
+  if (execution.count == 0) return;
+  memory_.grow_for(longest_row(result.get()));
+  assert(static_cast<std::size_t>(PQntuples(result.get())) == execution.count);
+  for (std::size_t i = 0; i < execution.count; ++i) {
+    Job& job = segment_[execution.first + i];
+    const int row = static_cast<int>(i);
+    if (Rows{result.get()}.text(row, 0) == call_alone) {
+      job.no_set = true;
+      continue;
+    }
+    take_result_of(job, row_as_result(result, row));
+  }
 }
 
 /// The first result that is kept may be as large as it likes, unless memory is short; and so may
@@ -245,7 +277,11 @@ void Lane::note_error(const Pipeline::Event& event, bool at_commit) {
   if (!sqlstate.empty() && (!at_commit || !last_word)) rolled_back_ = true;
   if (failed_) return;
   failed_ = true;
-  failed_job_ = at_commit ? no_job : results_;
+  if (!at_commit) {
+    const Execution& execution = plan_.executions()[results_];
+    set_failed_ = execution.set != nullptr;
+    failed_job_ = set_failed_ ? no_job : execution.first;
+  }
   sqlstate_ = sqlstate;
   message_ = one_line(error_field(event.result, PG_DIAG_MESSAGE_PRIMARY));
   if (message_.empty()) message_ = one_line(PQresultErrorMessage(event.result.get()));
@@ -262,7 +298,7 @@ void Lane::settle(TimePoint now) {
   if (failed_) {
     settle_failed(now);
   } else {
-    assert(results_ == segment_.size());
+    assert(results_ == plan_.executions().size());
     session_timeouts_ = wanted_timeouts_;
     if (!is_read(segment_.front())) counters_.add(Count::commits);
     host_.executed(work_, segment_, now - started_);
@@ -276,17 +312,25 @@ void Lane::settle(TimePoint now) {
 /// All that succeeded together: answered if its result was kept.
 void Lane::hand_over() {
   memory_.end();
-  for (const Job& job : segment_ | std::views::reverse) {
-    if (job.request->result != nullptr) continue;
-    Job again = job;
-    again.alone = true;
-    counters_.add(Count::dropped_results);
-    host_.take_back(again);
+  for (const Execution& execution : plan_.executions() | std::views::reverse) {
+    for (std::size_t i = execution.count; i-- > 0;) {
+      Job again = segment_[execution.first + i];
+      if (again.request->result != nullptr) continue;
+      const bool was_dropped = execution.set == nullptr || !again.no_set;
+      again.alone = again.alone || was_dropped;
+      if (was_dropped) counters_.add(Count::dropped_results);
+      host_.take_back(again);
+    }
   }
   for (const Job& job : segment_) {
     if (job.request->result != nullptr) host_.answer(job, Outcome::ok);
   }
   segment_.clear();
+}
+
+/// As they came: sets had moved them.
+void Lane::restore_order() {
+  if (!segment_.empty() && !is_read(segment_.front())) std::ranges::sort(segment_, locks_before);
 }
 
 void Lane::settle_failed(TimePoint now) {
@@ -300,9 +344,12 @@ void Lane::settle_failed(TimePoint now) {
 
   counters_.add(Count::replays, segment_.size());
   if (sqlstate_ == lock_not_available && failed_job_ != no_job && hand_over_locked()) return;
-  for (std::size_t i = segment_.size(); i-- > 0;) {
-    Job job = segment_[i];
-    if (failed_job_ == no_job || failed_job_ == i) job.alone = true;
+  const bool at_commit = failed_job_ == no_job && !set_failed_;
+  if (failed_job_ != no_job) segment_[failed_job_].alone = true;
+  restore_order();
+  for (Job job : segment_ | std::views::reverse) {
+    job.alone = job.alone || at_commit;
+    job.no_set = job.no_set || set_failed_;
     again_.push_back(job);
   }
   segment_.clear();
@@ -313,7 +360,9 @@ bool Lane::hand_over_locked() {
   const Job& failed = segment_[failed_job_];
   if (is_read(failed)) return false;
   counters_.add(Count::lock_waits);
-  const auto stays = [&, route = failed.request->route](const Job& job) {
+  const std::uint64_t route = failed.request->route;
+  restore_order();
+  const auto stays = [&](const Job& job) {
     return job.request->route != route || !host_.take_locked(job);
   };
   std::erase_if(again_, std::not_fn(stays));

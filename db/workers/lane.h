@@ -14,6 +14,8 @@
 //  * What a segment holds is answered after its Sync was: what it acknowledges is committed.
 //  * An error rolls the segment back. The request that failed is marked `alone` and all are sent
 //    again: those before it, it alone, those after it. Only if it fails alone it failed.
+//  * An error of a set (execution_plan.h) tells nothing of one of its calls: all of the segment are
+//    sent again, without sets.
 //  * A write that met a lock which somebody keeps goes back to the host, and the others go on.
 //  * Results wait for the Sync here. Reads whose results are too many bytes together, or large
 //  while
@@ -37,6 +39,7 @@
 #include "db/driver/failure.h"
 #include "db/driver/pipeline.h"
 #include "db/driver/settings.h"
+#include "db/workers/execution_plan.h"
 #include "db/workers/job.h"
 #include "db/workers/lane_memory.h"
 #include "db/workers/schedule.h"
@@ -104,9 +107,13 @@ class Lane {
   void flush(TimePoint now);
   void handle(Pipeline::Event event, TimePoint now);
   void take_result(ResultPtr result);
+  void take_result_of(Job& job, ResultPtr result);
+  void take_results_of_set(const Execution& execution, ResultPtr result);
+  bool execute(const Execution& execution);
   bool is_too_much(const Job& job) const;
   void drop_result(Request& request);
   void hand_over();
+  void restore_order();
   void disconnect(TimePoint now);
   void note_error(const Pipeline::Event& event, bool at_commit);
   void settle(TimePoint now);
@@ -134,12 +141,14 @@ class Lane {
   std::vector<Job> segment_;
   std::vector<Job> again_;  // that were rolled back with another's error, last ones first
   TimePoint started_;
+  ExecutionPlan plan_;
   std::size_t results_ = 0;          // executions that were answered
   bool sync_written_ = false;        // the kernel has the Sync
   bool failed_ = false;              // PostgreSQL reported an error
-  std::size_t failed_job_ = no_job;  // whose; none: the commit's
-  bool rolled_back_ = false;         // by that error, for certain
-  Remedy remedy_ = Remedy::none;     // of that error
+  std::size_t failed_job_ = no_job;  // whose; none: the commit's, or a set's
+  bool set_failed_ = false;
+  bool rolled_back_ = false;      // by that error, for certain
+  Remedy remedy_ = Remedy::none;  // of that error
   std::string sqlstate_;
   std::string message_;
   TimePoint last_heard_;

@@ -24,9 +24,10 @@ class LaneMemory {
     expected_ = expected_bytes;
     add(expected_bytes);
   }
-  /// A result came, and the longest of its rows.
-  void take(std::size_t bytes, std::size_t longest_row) {
-    grow(received_buffer_, longest_row);
+  /// A row of that length was received.
+  void grow_for(std::size_t longest_row) { grow(received_buffer_, longest_row); }
+  /// A result came.
+  void take(std::size_t bytes) {
     const std::size_t was_expected = std::min(bytes, expected_);
     expected_ -= was_expected;
     add(bytes - was_expected);

@@ -244,10 +244,7 @@ void Schedule::fill_writes(JobQueue& queue, std::size_t most_bytes, TimePoint no
     bytes += request.size_bytes();
     return {Verdict::take, costs_.cost_of(request)};
   });
-  // Every server takes the locks of a transaction in this order, so that none waits in a circle.
-  std::ranges::sort(segment, {}, [](const Job& job) {
-    return std::pair{job.request->route, job.sequence};
-  });
+  std::ranges::sort(segment, locks_before);
 }
 
 void Schedule::fill_heavy(std::vector<Job>& segment) {

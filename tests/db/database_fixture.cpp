@@ -3,7 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
+#include <span>
 #include <thread>
+
+#include "db/driver/call_set.h"
 
 namespace parsec::db {
 
@@ -16,6 +20,31 @@ const Function add_solo{"add_solo", "SELECT * FROM parsec_ext.add_log($1, $2)", 
 const Function log_size{"log_size", "SELECT count(*) FROM public.log", 0, Access::read};
 const Function fail_if{"fail_if", "SELECT * FROM parsec_ext.fail_if($1, $2)", 2,
                        Access::shared_write};
+namespace {
+
+constexpr std::array key_and_note{SqlType::int8, SqlType::text};
+const SetStatement set_locks{.function = {"set_locks", "SELECT * FROM parsec_ext.set_locks($1, $2)",
+                                          2, Access::shared_write},
+                             .types = key_and_note};
+const SetStatement add_log_set{
+    .function = {"add_log_set", "SELECT * FROM parsec_ext.add_log_set($1, $2)", 2,
+                 Access::shared_write},
+    .types = key_and_note,
+    .distinct = 0,
+    .before = &set_locks};
+const SetStatement double_set{
+    .function = {"double_set",
+                 "SELECT CASE key WHEN 13 THEN 'call_alone' ELSE (2 * key)::text END"
+                 " FROM unnest($1::bigint[]) WITH ORDINALITY AS c (key, n) ORDER BY n",
+                 1, Access::read},
+    .types = std::span{key_and_note}.first<1>()};
+
+}  // namespace
+
+const Function set_add{"set_add", "SELECT parsec_ext.set_add($1, $2)", 2, Access::shared_write,
+                       &add_log_set};
+const Function set_double{"set_double", "SELECT (2 * $1::bigint)::text", 1, Access::read,
+                          &double_set};
 const Function notify_note{"notify_note", "SELECT pg_notify('app_notification', $1)::text", 1,
                            Access::shared_write};
 const Function echo{
@@ -47,6 +76,27 @@ std::string database_with_log() {
         " LANGUAGE plpgsql AS $$ BEGIN"
         "  IF note = 'x' THEN RAISE EXCEPTION 'it is x' USING ERRCODE = 'P0042'; END IF;"
         "  RETURN parsec_ext.add_log(key, note);"
+        " END $$;"
+        "CREATE FUNCTION parsec_ext.set_add(key bigint, note text) RETURNS text"
+        " LANGUAGE plpgsql AS $$ BEGIN"
+        "  IF note = 'x' THEN RAISE EXCEPTION 'it is x' USING ERRCODE = 'P0042'; END IF;"
+        "  PERFORM pg_advisory_xact_lock(key);"
+        "  PERFORM parsec_ext.add_log(key, note);"
+        "  RETURN 'ok';"
+        " END $$;"
+        "CREATE FUNCTION parsec_ext.set_locks(keys bigint[], notes text[]) RETURNS text"
+        " LANGUAGE plpgsql AS $$ BEGIN"
+        "  PERFORM pg_advisory_xact_lock(key) FROM unnest(keys) AS key;"
+        "  RETURN 'ok';"
+        " END $$;"
+        "CREATE FUNCTION parsec_ext.add_log_set(keys bigint[], notes text[])"
+        " RETURNS TABLE (status text)"
+        " LANGUAGE plpgsql AS $$ BEGIN"
+        "  IF 'x' = ANY (notes) THEN RAISE EXCEPTION 'x is in it' USING ERRCODE = 'P0042'; END IF;"
+        "  INSERT INTO public.log (key, note)"
+        "  SELECT key, 'set' FROM unnest(keys, notes) AS c (key, note) WHERE note <> 'alone';"
+        "  RETURN QUERY SELECT CASE note WHEN 'alone' THEN 'call_alone' ELSE 'ok' END"
+        "  FROM unnest(keys, notes) WITH ORDINALITY AS c (key, note, n) ORDER BY n;"
         " END $$");
     return true;
   }();

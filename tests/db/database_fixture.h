@@ -101,7 +101,10 @@ extern const Function add_solo;     // likewise
 extern const Function log_size;     // a read
 extern const Function fail_if;      // ($1 key, $2 note): as add_shared, but raises when note is 'x'
 extern const Function notify_note;  // ($1 payload), shared: notifies
-extern const Function echo;         // every kind of parameter, as text: a read
+extern const Function set_add;  // ($1 key, $2 note): as add_shared; in a set, too, which fails at
+                                // 'x', and leaves 'alone' to a call alone
+extern const Function set_double;  // ($1 key): twice the key, as text: a read, in a set, too
+extern const Function echo;        // every kind of parameter, as text: a read
 
 void fill_log(Request& request, std::int64_t key, std::string_view note);
 

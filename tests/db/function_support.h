@@ -3,7 +3,9 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "db/driver/call_set.h"
 #include "db/functions/user.h"
 #include "tests/db/function_world.h"
 
@@ -50,6 +52,37 @@ inline Sql::Fill create_user(const World& world, std::string author_device, Pers
     db::functions::user_create(call, {world.organization_id, author_device}, person.row(),
                                as_bytes("created"));
   };
+}
+
+/// The set of those calls (db/driver/call_set.h); and what comes before it in its transaction.
+inline Sql::Fill statement_over(const db::SetStatement& statement,
+                                const std::vector<Sql::Fill>& fills) {
+  return [&](db::Request& call) {
+    std::vector<db::Request> calls(fills.size());
+    std::vector<const db::Request*> pointers;
+    for (std::size_t i = 0; i < fills.size(); ++i) {
+      fills[i](calls[i]);
+      pointers.push_back(&calls[i]);
+    }
+    db::SetParameters parameters;
+    parameters.fill(statement, pointers);
+    call.function = &statement.function;
+    for (std::size_t i = 0; i < parameters.values().size(); ++i) {
+      const auto length = static_cast<std::size_t>(parameters.lengths()[i]);
+      call.text({parameters.values()[i], length});
+    }
+  };
+}
+inline const db::SetStatement& set_of(const Sql::Fill& fill) {
+  db::Request call;
+  fill(call);
+  return *call.function->set;
+}
+/// All in one statement, after what comes before it.
+inline Sql::Reply call_as_set(Sql& sql, const std::vector<Sql::Fill>& fills) {
+  const db::SetStatement& set = set_of(fills.front());
+  if (set.before != nullptr) sql.call(statement_over(*set.before, fills));
+  return sql.call(statement_over(set, fills));
 }
 
 /// Rows and index entries of any table that the call read: what its cost grows with. Leaves nothing
