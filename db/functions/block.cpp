@@ -1,15 +1,65 @@
 // See block.h. The order of parameters is that of db/schema/sql/functions/block.sql.
 #include "db/functions/block.h"
 
+#include <array>
+
+#include "db/driver/call_set.h"
+#include "db/functions/realms_lock.h"
 #include "db/functions/route.h"
 
 namespace parsec::db::functions {
+
+namespace {
+
+using enum SqlType;
+
+constexpr std::array check_types{text, text, uuid, uuid};
+constexpr SetStatement block_create_check_set{
+    .function = {.name = "block_create_check_set",
+                 .sql = "SELECT * FROM parsec_ext.block_create_check_set($1,$2,$3,$4)",
+                 .parameter_count = check_types.size(),
+                 .access = Access::read},
+    .types = check_types,
+};
+
+constexpr std::array create_types{text, text, uuid, uuid, int4};
+constexpr SetStatement block_create_set{
+    .function = {.name = "block_create_set",
+                 .sql = "SELECT * FROM parsec_ext.block_create_set($1,$2,$3,$4,$5)",
+                 .parameter_count = create_types.size(),
+                 .access = Access::shared_write},
+    .types = create_types,
+    .distinct = 3,
+    .before = &realms_lock,
+};
+
+constexpr std::array data_create_types{text, uuid, bytea};
+constexpr SetStatement block_data_create_set{
+    .function = {.name = "block_data_create_set",
+                 .sql = "SELECT * FROM parsec_ext.block_data_create_set($1,$2,$3)",
+                 .parameter_count = data_create_types.size(),
+                 .access = Access::shared_write},
+    .types = data_create_types,
+    .distinct = 1,
+};
+
+constexpr std::array read_types{text, text, uuid};
+constexpr SetStatement block_read_set{
+    .function = {.name = "block_read_set",
+                 .sql = "SELECT * FROM parsec_ext.block_read_set($1,$2,$3)",
+                 .parameter_count = read_types.size(),
+                 .access = Access::read},
+    .types = read_types,
+};
+
+}  // namespace
 
 const Function block_create_check_function{
     .name = "block_create_check",
     .sql = "SELECT * FROM parsec_ext.block_create_check($1,$2,$3,$4)",
     .parameter_count = 4,
     .access = Access::read,
+    .set = &block_create_check_set,
 };
 
 void block_create_check(Request& call, Author author, const Uuid& realm_id, const Uuid& block_id) {
@@ -27,6 +77,7 @@ const Function block_create_function{
     .sql = block_create_sql,
     .parameter_count = 6,
     .access = Access::shared_write,
+    .set = &block_create_set,
 };
 const Function block_create_alone_function{
     .name = "block_create_alone",
@@ -57,6 +108,7 @@ const Function block_read_function{
     .sql = "SELECT * FROM parsec_ext.block_read($1,$2,$3)",
     .parameter_count = 3,
     .access = Access::read,
+    .set = &block_read_set,
 };
 
 void block_read(Request& call, Author author, const Uuid& block_id) {
@@ -71,6 +123,7 @@ const Function block_data_create_function{
     .sql = "SELECT * FROM parsec_ext.block_data_create($1,$2,$3)",
     .parameter_count = 3,
     .access = Access::shared_write,
+    .set = &block_data_create_set,
 };
 
 void block_data_create(Request& call, std::string_view organization_id, const Uuid& block_id,

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "db/driver/call_set.h"
+#include "db/functions/realms_lock.h"
 #include "db/functions/route.h"
 
 namespace parsec::db::functions {
@@ -15,17 +16,8 @@ constexpr const char* vlob_create_sql =
 
 using enum SqlType;
 
-constexpr std::array realms_lock_types{text, text, uuid};
-const SetStatement realms_lock{
-    .function = {.name = "realms_lock",
-                 .sql = "SELECT * FROM parsec_ext.realms_lock($1,$2,$3)",
-                 .parameter_count = realms_lock_types.size(),
-                 .access = Access::shared_write},
-    .types = realms_lock_types,
-};
-
 constexpr std::array vlob_create_types{text, text, uuid, int8, uuid, timestamptz, bytea, bytea};
-const SetStatement vlob_create_set{
+constexpr SetStatement vlob_create_set{
     .function = {.name = "vlob_create_set",
                  .sql = "SELECT * FROM parsec_ext.vlob_create_set($1,$2,$3,$4,$5,$6,$7,$8)",
                  .parameter_count = vlob_create_types.size(),
@@ -37,7 +29,7 @@ const SetStatement vlob_create_set{
 
 constexpr std::array vlob_update_types{text, text,        uuid,  int8, uuid,
                                        int8, timestamptz, bytea, bytea};
-const SetStatement vlob_update_set{
+constexpr SetStatement vlob_update_set{
     .function = {.name = "vlob_update_set",
                  .sql = "SELECT * FROM parsec_ext.vlob_update_set($1,$2,$3,$4,$5,$6,$7,$8,$9)",
                  .parameter_count = vlob_update_types.size(),
@@ -48,7 +40,7 @@ const SetStatement vlob_update_set{
 };
 
 constexpr std::array vlob_read_types{text, text, int8, uuid, int8, timestamptz};
-const SetStatement vlob_read_set{
+constexpr SetStatement vlob_read_set{
     .function = {.name = "vlob_read_set",
                  .sql = "SELECT * FROM parsec_ext.vlob_read_set($1,$2,$3,$4,$5,$6)",
                  .parameter_count = vlob_read_types.size(),

@@ -31,26 +31,17 @@ void ExecutionPlan::make(std::vector<Job>& segment) {
   calls_.clear();
   before_.clear();
   const bool reads = is_read(segment.front());
-  const SetStatement* before = reads ? nullptr : common_before(segment);
-  group(segment, reads || before != nullptr);
-
-  const bool has_set =
-      std::any_of(groups_.begin(), groups_.begin() + static_cast<std::ptrdiff_t>(group_count_),
-                  [](const Group& g) { return g.jobs.size() >= least_calls; });
-  if (has_set && before != nullptr) {
-    for (const Job& job : segment) before_.push_back(job.request);
-    executions_.push_back({.set = before, .first = 0, .count = 0});
-  }
+  group(segment, reads || may_have_sets(segment));
+  if (!reads && std::ranges::any_of(groups(), is_set)) add_before(segment);
   sorted_.clear();
-  for (std::size_t i = 0; i < group_count_; ++i) {
-    const Group& group = groups_[i];
-    const bool is_set = group.set != nullptr && group.jobs.size() >= least_calls;
-    if (is_set) {
+  for (const Group& group : groups()) {
+    if (is_set(group)) {
       executions_.push_back(
           {.set = group.set, .first = sorted_.size(), .count = group.jobs.size()});
     }
     for (const std::size_t job : group.jobs) {
-      if (!is_set) executions_.push_back({.set = nullptr, .first = sorted_.size(), .count = 1});
+      if (!is_set(group))
+        executions_.push_back({.set = nullptr, .first = sorted_.size(), .count = 1});
       sorted_.push_back(segment[job]);
     }
   }
@@ -58,16 +49,26 @@ void ExecutionPlan::make(std::vector<Job>& segment) {
   for (const Job& job : segment) calls_.push_back(job.request);
 }
 
-/// Null: no sets in this segment.
-const SetStatement* ExecutionPlan::common_before(std::span<const Job> segment) const {
-  const SetStatement* common = nullptr;
+void ExecutionPlan::add_before(std::span<const Job> segment) {
+  const SetStatement* before = nullptr;
   for (const Job& job : segment) {
-    const SetStatement* set = job.request->function->set;
-    if (set == nullptr || set->before == nullptr || job.no_set) return nullptr;
-    if (common != nullptr && set->before != common) return nullptr;
-    common = set->before;
+    if (job.request->function->set->before == nullptr) continue;
+    before = job.request->function->set->before;
+    before_.push_back(job.request);
   }
-  return common;
+  if (before != nullptr) executions_.push_back({.set = before, .first = 0, .count = 0});
+}
+
+bool ExecutionPlan::may_have_sets(std::span<const Job> writes) {
+  const SetStatement* before = nullptr;
+  for (const Job& job : writes) {
+    const SetStatement* set = job.request->function->set;
+    if (set == nullptr || job.no_set || job.alone) return false;
+    if (set->before == nullptr) continue;
+    if (before != nullptr && set->before != before) return false;
+    before = set->before;
+  }
+  return true;
 }
 
 void ExecutionPlan::group(std::span<const Job> segment, bool with_sets) {

@@ -7,7 +7,7 @@
 // Order: calls that are equal in SetStatement::distinct (of one vlob) keep theirs, in different
 // executions. Locks: what `before` takes for the whole segment, it takes in the segment's order,
 // which is the one of all servers (db/functions/route.h). So a segment of writes has sets only if
-// all its functions name the same `before`.
+// all its functions have one, and name the same `before` or none: those lock nothing by themselves.
 //
 // One thread: its lane's. Memory is kept from segment to segment.
 #pragma once
@@ -47,9 +47,14 @@ class ExecutionPlan {
     const SetStatement* set;  // null: one that goes alone
     std::vector<std::size_t> jobs;
   };
+  static bool is_set(const Group& group) {
+    return group.set != nullptr && group.jobs.size() >= least_calls;
+  }
 
-  const SetStatement* common_before(std::span<const Job> segment) const;
+  static bool may_have_sets(std::span<const Job> writes);
+  void add_before(std::span<const Job> segment);
   void group(std::span<const Job> segment, bool with_sets);
+  std::span<const Group> groups() const { return std::span{groups_}.first(group_count_); }
   Group& group_for(std::span<const Job> segment, std::size_t job);
   Group& add_group(const SetStatement* set);
 

@@ -5,11 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "db/functions/maintenance.h"
+#include "db/functions/organization.h"
 #include "db/functions/user.h"
 #include "db/functions/vlob.h"
-#include "tests/db/function_support.h"
-#include "tests/db/function_world.h"
+#include "tests/db/set_test.h"
 
 namespace parsec::testing {
 namespace {
@@ -17,65 +16,14 @@ namespace {
 using namespace db::functions;
 using ::testing::ElementsAre;
 
-class VlobSets : public ::testing::Test {
+class VlobSets : public SetTest {
  protected:
-  /// Every column of every call, as text.
-  using Answers = std::vector<std::string>;
-
-  static std::string row_text(const db::Rows& rows, int row, int columns) {
-    std::string text;
-    for (int column = 0; column < columns; ++column) {
-      text += (rows.is_null(row, column) ? "-" : std::string{rows.text(row, column)}) + "|";
-    }
-    return text;
-  }
-  Answers one_by_one(const std::vector<Sql::Fill>& fills, int columns) {
-    Answers answers;
-    for (const auto& fill : fills) {
-      world.sql.run("BEGIN");
-      answers.push_back(row_text(world.sql.call(fill)->rows(), 0, columns));
-      world.sql.run("ROLLBACK");
-    }
-    return answers;
-  }
-  Answers as_set(const std::vector<Sql::Fill>& fills, int columns) {
-    world.sql.run("BEGIN");
-    const auto reply = call_as_set(world.sql, fills);
-    world.sql.run("ROLLBACK");
-    Answers answers;
-    for (int row = 0; row < reply->rows().count(); ++row) {
-      answers.push_back(row_text(reply->rows(), row, columns));
-    }
-    return answers;
-  }
-  void expect_the_same(const std::vector<Sql::Fill>& fills, int columns,
-                       const std::vector<std::string>& statuses) {
-    const auto answers = as_set(fills, columns);
-    EXPECT_EQ(one_by_one(fills, columns), answers);
-    ASSERT_EQ(statuses.size(), answers.size());
-    for (std::size_t i = 0; i < statuses.size(); ++i) {
-      EXPECT_EQ(statuses[i], answers[i].substr(0, answers[i].find('|'))) << i;
-    }
-  }
   Sql::Fill read(std::string_view user, const Uuid& vlob_id, std::int64_t revision = 1,
                  std::optional<std::int64_t> version = {}, std::optional<DateTime> instant = {}) {
     return [=, this, user = std::string{user}](db::Request& call) {
       vlob_read(call, world.author(user), revision, vlob_id, version, instant);
     };
   }
-  /// A realm of its own, that is being re-encrypted.
-  Uuid realm_in_maintenance() {
-    const Uuid own = world.create_realm();
-    world.sql.run("UPDATE realm SET maintenance_type = 'REENCRYPTION' WHERE _id = " +
-                  world.realm_key(own));
-    return own;
-  }
-  void revoke(std::string_view user) {
-    world.sql.run("UPDATE user_ SET revoked_on = now() WHERE _id = " + world.user_key(user));
-  }
-
-  World world;
-  const Uuid realm_id = world.create_realm();
 };
 
 TEST_F(VlobSets, CreateAnswersAsOneCallDoes) {
@@ -83,13 +31,14 @@ TEST_F(VlobSets, CreateAnswersAsOneCallDoes) {
   world.grant(realm_id, "carol", "OWNER");
   revoke("carol");
   const Uuid taken = world.create_vlob(realm_id);
-  const Uuid other_realm = world.create_realm();
+  const Uuid other_realm = world.create_realm(), maintained = world.create_realm();
+  maintain(maintained);
   expect_the_same(
       {world.vlob_create("alice", realm_id, random_uuid()),
        world.vlob_create("alice", other_realm, random_uuid(), ""),
        world.vlob_create("carol", realm_id, random_uuid()),
        world.vlob_create("alice", random_uuid(), random_uuid()),
-       world.vlob_create("alice", realm_in_maintenance(), random_uuid()),
+       world.vlob_create("alice", maintained, random_uuid()),
        world.vlob_create("alice", realm_id, random_uuid(), "v1", 2),
        world.vlob_create("bob", realm_id, random_uuid()),
        world.vlob_create("olga", realm_id, random_uuid()),
@@ -119,12 +68,9 @@ TEST_F(VlobSets, UpdateAnswersAsOneCallDoes) {
   const Uuid elsewhere = world.create_vlob(other_realm);
   const Uuid newest = vlob();
   world.update_vlob(realm_id, newest, 2);
-  const Uuid maintained = realm_in_maintenance();
-  world.sql.run("UPDATE realm SET maintenance_type = NULL WHERE _id = " +
-                world.realm_key(maintained));
+  const Uuid maintained = world.create_realm();
   const Uuid in_it = world.create_vlob(maintained);
-  world.sql.run("UPDATE realm SET maintenance_type = 'REENCRYPTION' WHERE _id = " +
-                world.realm_key(maintained));
+  maintain(maintained);
   const auto early = [&](db::Request& call) {
     vlob_update(call, world.author("alice"), realm_id,
                 {.encryption_revision = 1,
@@ -156,8 +102,7 @@ TEST_F(VlobSets, ReadAnswersAsOneCallDoes) {
   const Uuid empty = world.create_vlob(realm_id, "");
   const Uuid maintained = world.create_realm();
   const Uuid in_it = world.create_vlob(maintained);
-  world.sql.run("UPDATE realm SET maintenance_type = 'REENCRYPTION' WHERE _id = " +
-                world.realm_key(maintained));
+  maintain(maintained);
   revoke("carol");
   std::vector<std::string> statuses{"ok", "ok", "bad_version", "bad_version", "ok", "bad_version"};
   const std::vector<std::string> refused{
@@ -215,6 +160,49 @@ TEST_F(VlobSets, ChangesOfARealmAreNumberedWithoutGapsAndTold) {
       ::testing::UnorderedElementsAre(told(realm_id, 3), told(realm_id, 4), told(other_realm, 2)));
 }
 
+TEST_F(VlobSets, SizesAreAddedUp) {
+  for (int round = 0; round < 2; ++round) {
+    std::vector<Sql::Fill> creations;
+    for (int i = 0; i < 64; ++i)
+      creations.push_back(world.vlob_create("alice", realm_id, random_uuid()));
+    world.sql.run("BEGIN");
+    call_as_set(world.sql, creations);
+    world.sql.run("COMMIT");
+  }
+  EXPECT_EQ(128, world.sql.number("SELECT max(index) FROM parsec_ext.realm_vlobs_size"
+                                  " WHERE realm = " +
+                                  world.realm_key(realm_id)));
+}
+
+TEST_F(VlobSets, RightsAreHeldToTheEndOfTheTransaction) {
+  for (const auto* user : {"bob", "carol"}) world.grant(realm_id, user, "CONTRIBUTOR");
+  const auto write = [&](std::string_view user) {
+    return world.vlob_create(user, realm_id, random_uuid());
+  };
+  const std::vector<Sql::Fill> writes{write("carol"), write("bob")};
+  const auto revoke_bob = [&](db::Request& call) {
+    user_revoke(call, world.author("alice"), "bob", at(1), as_bytes("r"), as_bytes("r"));
+  };
+  const auto await_bob = [&](db::Request& call) {
+    await_writes(call, world.organization_id, "bob");
+  };
+  Sql admin, waiter, later;
+  world.sql.run("BEGIN");
+  world.sql.call(statement_over(*set_of(writes[0]).before, writes));
+  EXPECT_EQ("ok", admin.status(revoke_bob));
+  waiter.send(await_bob);
+  EXPECT_TRUE(waiter.is_blocked());
+  // Looked up after the revocation was stored, though in a transaction that began before.
+  const auto reply = world.sql.call(statement_over(set_of(writes[0]), writes));
+  EXPECT_EQ("ok", reply->rows().text(0, 0));
+  EXPECT_EQ("author_revoked", reply->rows().text(1, 0));
+  world.sql.run("COMMIT");
+  EXPECT_EQ("ok", waiter.received_status());
+  later.run("BEGIN");
+  EXPECT_EQ("author_revoked", call_as_set(later, writes)->rows().text(1, 0));
+  later.run("COMMIT");
+}
+
 TEST_F(VlobSets, ACheckpointThatAnotherServerTakesFailsTheSet) {
   const Uuid vlob_id = world.create_vlob(realm_id), other_id = world.create_vlob(realm_id);
   Sql other;  // locks no realm
@@ -239,10 +227,6 @@ TEST_F(VlobSets, ACheckpointThatAnotherServerTakesFailsTheSet) {
 TEST_F(VlobSets, CostsNoMoreTheMoreIsStored) {
   std::vector<Uuid> vlobs;
   for (int i = 0; i < 8; ++i) vlobs.push_back(world.create_vlob(realm_id));
-  const auto rows_of = [&](const std::vector<Sql::Fill>& fills) {
-    as_set(fills, 1);  // makes the plans
-    return rows_read_at_once(world.sql, statement_over(set_of(fills[0]), fills));
-  };
   const auto measure = [&] {
     std::vector<Sql::Fill> reads, updates, creates;
     for (const Uuid& vlob_id : vlobs) {

@@ -24,6 +24,9 @@ const SetStatement writes{.function = {"writes", "", 1, Access::shared_write},
 const SetStatement others{
     .function = {"others", "", 1, Access::shared_write}, .types = one_type, .before = &before};
 const SetStatement reads{.function = {"reads", "", 1, Access::read}, .types = one_type};
+const SetStatement free_writes{.function = {"free", "", 1, Access::shared_write},
+                               .types = one_type};
+const Function free_write{"free_write", "", 1, Access::shared_write, &free_writes};
 const Function write{"write", "", 1, Access::shared_write, &writes};
 const Function other{"other", "", 1, Access::shared_write, &others};
 const Function lone{"lone", "", 1, Access::shared_write};
@@ -97,6 +100,15 @@ TEST_F(ExecutionPlanTest, AWriteThatLocksByItselfKeepsTheOrderOfLocks) {
   add(write, 4);
   add(lone);
   EXPECT_THAT(sent(), ElementsAre("0", "1", "2", "3", "4"));
+}
+
+TEST_F(ExecutionPlanTest, WritesThatLockNothingNeedNothingBefore) {
+  add(free_write, 4);
+  EXPECT_THAT(sent(), ElementsAre("free: 0 1 2 3"));
+  segment.clear();
+  add(write, 4);
+  add(free_write, 1);
+  EXPECT_THAT(sent(), ElementsAre("before: 4 5 6 7", "writes: 4 5 6 7", "8"));
 }
 
 TEST_F(ExecutionPlanTest, EqualOnesKeepTheirOrderInDifferentSets) {
