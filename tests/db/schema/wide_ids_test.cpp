@@ -82,18 +82,27 @@ void use_all_functions(Connection& connection) {
            ", now(), 'b', 'n')");
   }
   expect("vlob_read(" + alice + "1, " + vlob + ", NULL, NULL)");
+  const std::string in_sets = "ARRAY['Org'], ARRAY['alice@dev'], ARRAY[" + realm + "]::uuid[], ";
+  expect("vlob_create_set(" + in_sets +
+         "'{1}', ARRAY[gen_random_uuid()], ARRAY[now()], '{b}', '{n}')");
+  expect("vlob_update_set(" + in_sets + "'{1}', ARRAY[" + vlob +
+         "]::uuid[], '{131}', ARRAY[now()], '{b}', '{n}')");
+  expect("vlob_read_set(ARRAY['Org'], ARRAY['alice@dev'], '{1}', ARRAY[" + vlob +
+         "]::uuid[], '{NULL}', ARRAY[NULL]::timestamptz[])");
+  expect("block_create_check_set(" + in_sets + "ARRAY[gen_random_uuid()])");
   expect("vlob_list_versions(" + alice + vlob + ")");
   expect("vlob_poll_changes(" + alice + realm + ", 0)");
   for (int i = 0; i < 70; ++i) {
     expect("block_create(" + alice + realm + ", gen_random_uuid(), 1, false)");
   }
+  expect("block_create_set(" + in_sets + "ARRAY[gen_random_uuid()], '{1}')");
   expect("block_data_create('Org', gen_random_uuid(), 'data')");
   expect("realm_stats(" + alice + realm + ")");
   EXPECT_EQ(run_sql(connection,
                     "SELECT blocks_size || ' ' || vlobs_size FROM"
                     " parsec_ext.realm_stats(" +
                         alice + realm + ")"),
-            "70 130");
+            "71 132");
   for (int i = 0; i < 70; ++i) {  // over a mark of the messages
     expect("realm_update_roles(" + alice + realm + ", 'bob', " +
            (i % 2 == 0 ? "'MANAGER'" : "'READER'") + ", 'c', now(), 'm', 'n', 'n')");
