@@ -1,36 +1,23 @@
-// Arrays in binary: PostgreSQL 15, src/backend/utils/adt/arrayfuncs.c, array_recv().
 #include "db/driver/call_set.h"
 
 #include <libpq-fe.h>
 
 #include <algorithm>
-#include <bit>
 #include <cassert>
-#include <cstring>
 #include <new>
 
 namespace parsec::db {
 namespace {
 
-constexpr std::size_t head_size = 20;  // dimensions, has nulls, type, count, lower bound
-constexpr std::size_t element_head_size = 4;
 /// Memory kept for the next set; a batch of big vlobs gives it back.
 constexpr std::size_t kept_bytes = 128 << 10;
 
-char* store(char* target, std::uint32_t value) {
-  static_assert(std::endian::native == std::endian::little);
-  value = __builtin_bswap32(value);
-  std::memcpy(target, &value, sizeof(value));
-  return target + sizeof(value);
-}
-
-std::size_t array_size(std::span<const Request* const> calls, std::size_t parameter) {
-  std::size_t size = head_size;
+std::size_t size_of_array(std::span<const Request* const> calls, std::size_t parameter) {
+  std::size_t bytes = 0;
   for (const Request* call : calls) {
-    const auto length = call->parameters()[parameter].length;
-    size += element_head_size + static_cast<std::size_t>(std::max(length, 0));
+    bytes += static_cast<std::size_t>(std::max(call->parameters()[parameter].length, 0));
   }
-  return size;
+  return array_size(calls.size(), bytes);
 }
 
 char* store_array(char* target, SqlType type, std::span<const Request* const> calls,
@@ -38,18 +25,12 @@ char* store_array(char* target, SqlType type, std::span<const Request* const> ca
   const auto is_null = [&](const Request* call) {
     return call->parameters()[parameter].length < 0;
   };
-  target = store(target, 1);
-  target = store(target, std::ranges::any_of(calls, is_null) ? 1 : 0);
-  target = store(target, static_cast<std::uint32_t>(type));
-  target = store(target, static_cast<std::uint32_t>(calls.size()));
-  target = store(target, 1);
+  target = store_array_head(target, calls.size(), type, std::ranges::any_of(calls, is_null));
   for (const Request* call : calls) {
     const auto& value = call->parameters()[parameter];
-    target = store(target, std::bit_cast<std::uint32_t>(value.length));
-    if (value.length <= 0) continue;
-    const auto length = static_cast<std::size_t>(value.length);
-    std::memcpy(target, call->parameter_data(value), length);
-    target += length;
+    target = is_null(call) ? store_null_element(target)
+                           : store_element(target, call->parameter_data(value),
+                                           static_cast<std::size_t>(value.length));
   }
   return target;
 }
@@ -62,7 +43,7 @@ void SetParameters::fill(const SetStatement& statement, std::span<const Request*
   std::size_t total = 0;
   lengths_.clear();
   for (std::size_t parameter = 0; parameter < count; ++parameter) {
-    const std::size_t size = array_size(calls, parameter);
+    const std::size_t size = size_of_array(calls, parameter);
     lengths_.push_back(static_cast<int>(size));
     total += size;
   }

@@ -12,21 +12,11 @@
 #include <string_view>
 #include <vector>
 
+#include "db/driver/binary_format.h"
 #include "db/driver/connection.h"
 #include "db/driver/request.h"
 
 namespace parsec::db {
-
-/// OIDs of the types that parameters have: src/include/catalog/pg_type.dat.
-enum class SqlType : std::uint32_t {
-  boolean = 16,
-  bytea = 17,
-  int8 = 20,
-  int4 = 23,
-  text = 25,
-  timestamptz = 1184,
-  uuid = 2950,
-};
 
 struct SetStatement {
   /// Its parameters are arrays.

@@ -9,6 +9,8 @@
 #include <concepts>
 #include <limits>
 
+#include "db/driver/binary_format.h"
+
 namespace parsec::db {
 namespace {
 
@@ -17,24 +19,6 @@ constexpr std::int64_t postgres_epoch_us = 946684800'000000;
 
 /// A pooled Request keeps its arena up to this size, in bytes; a big vlob's goes back.
 constexpr std::size_t kept_arena_bytes = 64 << 10;
-
-// Types of array elements: src/include/catalog/pg_type.dat.
-constexpr std::uint32_t bytea_oid = 17;
-constexpr std::uint32_t int8_oid = 20;
-constexpr std::uint32_t text_oid = 25;
-constexpr std::uint32_t uuid_oid = 2950;
-
-template <std::unsigned_integral T>
-char* store(char* target, T value) {
-  static_assert(std::endian::native == std::endian::little);
-  for (std::size_t i = sizeof value; i-- > 0;) *target++ = static_cast<char>(value >> (8 * i));
-  return target;
-}
-
-char* store_bytes(char* target, const void* data, std::size_t size) {
-  if (size != 0) std::memcpy(target, data, size);
-  return target + size;
-}
 
 template <std::unsigned_integral T>
 T load(const char* source) {
@@ -53,30 +37,6 @@ DateTime datetime_from(std::int64_t postgres_us) {
   if (postgres_us <= first) return {DateTime::min_microseconds};
   if (postgres_us >= last) return {DateTime::max_microseconds};
   return {postgres_us + postgres_epoch_us};
-}
-
-constexpr std::size_t array_head_size = 12;
-constexpr std::size_t dimension_size = 8;
-constexpr std::size_t element_head_size = 4;
-
-std::size_t array_size(std::size_t count, std::size_t element_bytes) {
-  return count == 0 ? array_head_size
-                    : array_head_size + dimension_size + count * element_head_size + element_bytes;
-}
-
-/// One dimension from index 1 without nulls; an empty array has no dimension.
-char* store_array_head(char* target, std::size_t count, std::uint32_t element_type) {
-  target = store<std::uint32_t>(target, count == 0 ? 0 : 1);
-  target = store<std::uint32_t>(target, 0);
-  target = store(target, element_type);
-  if (count == 0) return target;
-  target = store(target, static_cast<std::uint32_t>(count));
-  return store<std::uint32_t>(target, 1);
-}
-
-char* store_element(char* target, const void* data, std::size_t size) {
-  target = store(target, static_cast<std::uint32_t>(size));
-  return store_bytes(target, data, size);
 }
 
 }  // namespace
@@ -195,7 +155,8 @@ Request& Request::datetime(DateTime value) { return int8(value.microseconds - po
 Request& Request::text_array(std::span<const std::string_view> values) {
   std::size_t total = 0;
   for (const auto& value : values) total += value.size();
-  char* target = store_array_head(add(array_size(values.size(), total)), values.size(), text_oid);
+  char* target =
+      store_array_head(add(array_size(values.size(), total)), values.size(), SqlType::text);
   for (const auto& value : values) target = store_element(target, value.data(), value.size());
   return *this;
 }
@@ -203,21 +164,22 @@ Request& Request::text_array(std::span<const std::string_view> values) {
 Request& Request::bytes_array(std::span<const Bytes> values) {
   std::size_t total = 0;
   for (const auto& value : values) total += value.size();
-  char* target = store_array_head(add(array_size(values.size(), total)), values.size(), bytea_oid);
+  char* target =
+      store_array_head(add(array_size(values.size(), total)), values.size(), SqlType::bytea);
   for (const auto& value : values) target = store_element(target, value.data(), value.size());
   return *this;
 }
 
 Request& Request::uuid_array(std::span<const Uuid> values) {
-  char* target =
-      store_array_head(add(array_size(values.size(), 16 * values.size())), values.size(), uuid_oid);
+  char* target = store_array_head(add(array_size(values.size(), 16 * values.size())), values.size(),
+                                  SqlType::uuid);
   for (const auto& value : values) target = store_element(target, value.bytes.data(), 16);
   return *this;
 }
 
 Request& Request::int8_array(std::span<const std::int64_t> values) {
-  char* target =
-      store_array_head(add(array_size(values.size(), 8 * values.size())), values.size(), int8_oid);
+  char* target = store_array_head(add(array_size(values.size(), 8 * values.size())), values.size(),
+                                  SqlType::int8);
   for (const std::int64_t value : values) {
     target = store<std::uint32_t>(target, 8);
     target = store(target, std::bit_cast<std::uint64_t>(value));

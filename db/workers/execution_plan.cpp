@@ -1,7 +1,6 @@
 #include "db/workers/execution_plan.h"
 
 #include <algorithm>
-#include <cstring>
 #include <string_view>
 
 namespace parsec::db {
@@ -40,8 +39,9 @@ void ExecutionPlan::make(std::vector<Job>& segment) {
           {.set = group.set, .first = sorted_.size(), .count = group.jobs.size()});
     }
     for (const std::size_t job : group.jobs) {
-      if (!is_set(group))
+      if (!is_set(group)) {
         executions_.push_back({.set = nullptr, .first = sorted_.size(), .count = 1});
+      }
       sorted_.push_back(segment[job]);
     }
   }
