@@ -24,7 +24,7 @@ DateTime now() {
   return {std::chrono::duration_cast<std::chrono::microseconds>(since_epoch).count()};
 }
 
-/// This machine's own; on the courier's thread alone. Found once; as long as it is an address only
+/// This machine's own; on the queue's thread alone. Found once; as long as it is an address only
 /// (a resolver that is down, at boot) looked for again.
 const std::string& own_hello_name() {
   static std::string name;

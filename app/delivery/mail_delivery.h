@@ -1,7 +1,7 @@
 // One invitation mail on its way through an SMTP server (RFC 5321), by libcurl. And the other way,
 // for development: into a file.
 //
-// On a courier's thread. A try that certainly delivered nothing (no connection, a temporary
+// On a transfer queue's thread. A try that certainly delivered nothing (no connection, a temporary
 // refusal) is repeated later. One that broke off after the message was handed over is not: better
 // no mail, and a word in the log, than two.
 #pragma once
@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/outbound/courier.h"
+#include "engine/outbound/transfer_queue.h"
 #include "protocol/mail/invitation_mail.h"
 #include "protocol/mail/outbox.h"
 

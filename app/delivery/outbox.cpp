@@ -15,9 +15,9 @@ constexpr std::size_t parallel_mails = 4;
 /// A webhook that uses up its 30 s delays the others the less.
 constexpr std::size_t parallel_webhooks = 16;
 
-std::string line(std::string_view name, const engine::Courier& courier) {
-  return fmt::format("{}: completed={} dropped={} pending={}\n", name, courier.completed(),
-                     courier.dropped(), courier.pending());
+std::string line(std::string_view name, const engine::TransferQueue& queue) {
+  return fmt::format("{}: completed={} dropped={} pending={}\n", name, queue.completed(),
+                     queue.dropped(), queue.pending());
 }
 
 }  // namespace
@@ -25,7 +25,8 @@ std::string line(std::string_view name, const engine::Courier& courier) {
 DeliveringOutbox::DeliveringOutbox(OutboxOptions options)
     : options_(std::move(options)), mails_({.name = "mails", .parallel = parallel_mails}) {
   if (options_.webhook) {
-    webhooks_.emplace(engine::CourierOptions{.name = "webhooks", .parallel = parallel_webhooks});
+    webhooks_.emplace(
+        engine::TransferQueueOptions{.name = "webhooks", .parallel = parallel_webhooks});
   }
 }
 

@@ -1,7 +1,7 @@
 // The server's outbox: invitation mails through SMTP (or into files), the bootstrap webhook through
-// HTTP, each on a courier of its own.
+// HTTP, each on a transfer queue of its own.
 //
-// The shards hand over and go on; composing, writing and sending happen on the couriers' threads.
+// The shards hand over and go on; composing, writing and sending happen on the queues' threads.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,7 @@
 
 #include "app/delivery/mail_delivery.h"
 #include "app/delivery/webhook_delivery.h"
-#include "engine/outbound/courier.h"
+#include "engine/outbound/transfer_queue.h"
 #include "protocol/mail/invitation_mail.h"
 #include "protocol/mail/outbox.h"
 
@@ -37,8 +37,8 @@ class DeliveringOutbox final : public protocol::Outbox {
 
  private:
   const OutboxOptions options_;
-  engine::Courier mails_;
-  std::optional<engine::Courier> webhooks_;
+  engine::TransferQueue mails_;
+  std::optional<engine::TransferQueue> webhooks_;
 };
 
 }  // namespace parsec::app

@@ -1,4 +1,4 @@
-// The bootstrap webhook (app/server.md §5): one POST, by libcurl. On a courier's thread.
+// The bootstrap webhook (app/server.md §5): one POST, by libcurl. On a transfer queue's thread.
 //
 // Once, whatever comes of it: a server that breaks off may have heard. Redirections are not
 // followed: they would turn the POST into a GET without body, and send elsewhere what was meant
@@ -12,7 +12,7 @@
 #include <string_view>
 #include <utility>
 
-#include "engine/outbound/courier.h"
+#include "engine/outbound/transfer_queue.h"
 #include "protocol/mail/outbox.h"
 
 namespace parsec::app {

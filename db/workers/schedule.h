@@ -4,7 +4,7 @@
 // Any connection may do any work. What keeps one organization from being felt by another:
 //  * within a kind, organizations take turns, weighted by what their work costs
 //  (engine/queues/fair_queue.h,
-//    cost_book.h);
+//    cost_estimator.h);
 //  * no kind takes all connections: with two or more, one is left for reads, and with three or
 //    more, one for small writes. Kinds that may take long (large writes, heavy reads, waiting for
 //    locks) have few each;
@@ -28,7 +28,7 @@
 #include <vector>
 
 #include "db/driver/settings.h"
-#include "db/workers/cost_book.h"
+#include "db/workers/cost_estimator.h"
 #include "db/workers/job.h"
 #include "engine/host/memory_budget.h"
 #include "engine/queues/fair_queue.h"
@@ -135,7 +135,7 @@ class Schedule {
   const LaneLimits& limits_;
   const SessionLimits& session_;
   const std::uint32_t most_lanes_;
-  CostBook costs_;
+  CostEstimator costs_;
   JobQueue handshakes_;
   std::array<JobQueue, work_kinds> queues_;
   engine::MemoryBudget::Pressure pressure_{};

@@ -53,7 +53,7 @@ bool OutboundChannel::submit(std::unique_ptr<OutboundRequest>& request) {
   assert(pushed);  // each ring holds all that may be outstanding
   static_cast<void>(request.release());
   ++outstanding_;
-  has_news_ = true;
+  has_submissions_ = true;
   return pushed;
 }
 
@@ -65,7 +65,7 @@ std::unique_ptr<OutboundRequest> OutboundChannel::next_reply() {
 }
 
 void OutboundChannel::flush() {
-  if (!std::exchange(has_news_, false)) return;
+  if (!std::exchange(has_submissions_, false)) return;
   worker_.notify();
 }
 

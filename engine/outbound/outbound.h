@@ -137,7 +137,7 @@ class OutboundChannel {
   SpscRing<OutboundRequest*> replies_;
   Waker& worker_;
   std::size_t outstanding_ = 0;
-  bool has_news_ = false;
+  bool has_submissions_ = false;
   std::atomic<Waker*> shard_waker_ = nullptr;
   bool answered_ = false;  // the worker's: somebody is to be woken
 };

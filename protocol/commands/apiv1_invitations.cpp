@@ -114,12 +114,13 @@ Command invite(Session& session, Fields fields, const Family& family) {
         "already_exists", std::string{family.noun} + " `" + invited_id + "` already exists");
   }
 
-  const News news = co_await session.news(session.service().settings().claim_timeout);
-  if (news.kind == News::Kind::gap) co_return session.end(CloseCode::normal);
-  if (news.kind == News::Kind::timeout) {
+  const TopicEvent next =
+      co_await session.next_topic_event(session.service().settings().claim_timeout);
+  if (next.kind == TopicEvent::Kind::gap) co_return session.end(CloseCode::normal);
+  if (next.kind == TopicEvent::Kind::timeout) {
     co_return session.reply_error("timeout", family.claim_timeout);
   }
-  const auto& claimed = std::get<Claimed>((*news.event).content);
+  const auto& claimed = std::get<Claimed>((*next.event).content);
   if (!claimed.encrypted_claim.empty()) co_return reply_claim(session, claimed.encrypted_claim);
   auto& reading = session.new_call();
   db::functions::kept_claim(reading, session.organization_id(), invited_id);
@@ -217,13 +218,14 @@ Command claim(Session& session, Fields fields, const Family& family) {
   const db::Rows rows = co_await session.execute(call);
   if (rows.status() != "ok") co_return session.reply_error("not_found");
 
-  const News news = co_await session.news(session.service().settings().claim_timeout);
-  if (news.kind == News::Kind::gap) co_return session.end(CloseCode::normal);
-  if (news.kind == News::Kind::timeout) {
+  const TopicEvent next =
+      co_await session.next_topic_event(session.service().settings().claim_timeout);
+  if (next.kind == TopicEvent::Kind::gap) co_return session.end(CloseCode::normal);
+  if (next.kind == TopicEvent::Kind::timeout) {
     co_return session.reply_error("timeout",
                                   "Timeout while waiting for invitation creator to answer.");
   }
-  const auto& content = (*news.event).content;
+  const auto& content = (*next.event).content;
   if (std::holds_alternative<InvitationCancelled>(content)) {
     co_return session.reply_error("denied", "Invitation creator rejected us.");
   }

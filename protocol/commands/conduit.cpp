@@ -125,8 +125,8 @@ Command converse(Session& session, Plan plan, Uuid token, Octets payload) {
 
     const Said before = said(own, talked);
     for (;;) {
-      const News news = co_await session.news();
-      static_cast<void>(news);  // an event or a gap: either way, look
+      const TopicEvent next = co_await session.next_topic_event();
+      static_cast<void>(next);  // an event or a gap: either way, look
       const db::Rows heard = co_await session.execute(listen(session, token, state, before));
       if (heard.status() == "waiting") continue;
       if (heard.status() != "ok") co_return refuse(session, heard.status());

@@ -24,7 +24,7 @@ class Audience {
   std::size_t size() const { return members().size(); }
   /// In no particular order; the same after the same calls. Valid until the next change.
   std::span<Member* const> members() const {
-    if (crowd_) return crowd_->members;
+    if (many_) return many_->members;
     return {&single_, single_ == nullptr ? 0u : 1u};
   }
 
@@ -34,30 +34,30 @@ class Audience {
       single_ = &member;
       return;
     }
-    if (!crowd_) {
-      crowd_ = std::make_unique<Crowd>();
-      crowd_->members.push_back(single_);
+    if (!many_) {
+      many_ = std::make_unique<Many>();
+      many_->members.push_back(single_);
     }
-    crowd_->add(member);
+    many_->add(member);
   }
 
   /// One that is not there is no matter.
   void remove(const Member& member) {
-    if (!crowd_) {
+    if (!many_) {
       if (single_ == &member) single_ = nullptr;
       return;
     }
-    crowd_->remove(member);
-    if (crowd_->members.size() > 1) return;
-    single_ = crowd_->members.front();
-    crowd_.reset();
+    many_->remove(member);
+    if (many_->members.size() > 1) return;
+    single_ = many_->members.front();
+    many_.reset();
   }
 
  private:
   static constexpr std::uint32_t searched_members = 32;
 
   /// Two or more.
-  struct Crowd {
+  struct Many {
     std::vector<Member*> members;
     std::unordered_map<const Member*, std::uint32_t> places;  // empty while members are few
 
@@ -98,8 +98,8 @@ class Audience {
     }
   };
 
-  Member* single_ = nullptr;  // null, or the only member; not used while there is a crowd
-  std::unique_ptr<Crowd> crowd_;
+  Member* single_ = nullptr;  // null, or the only member; not used while there are many
+  std::unique_ptr<Many> many_;
 };
 
 }  // namespace parsec::protocol

@@ -166,7 +166,7 @@ void EventRouter::route_to_listeners(const Organization& organization, std::stri
                                      const EventPointer& event) {
   const auto listeners = subjects_.find(Text{&organization, subject});
   if (listeners == subjects_.end()) return;
-  for_each(listeners->second.members(), [&](Session& session) { session.on_news(event); });
+  for_each(listeners->second.members(), [&](Session& session) { session.on_topic_event(event); });
 }
 
 }  // namespace parsec::protocol

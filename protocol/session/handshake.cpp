@@ -14,7 +14,7 @@
 #include "engine/host/log.h"
 #include "protocol/events/notification.h"
 #include "protocol/msgpack/msgpack_reader.h"
-#include "protocol/session/decoy.h"
+#include "protocol/session/dummy_certificate.h"
 #include "protocol/session/service.h"
 #include "protocol/types/fields.h"
 #include "protocol/types/reply.h"
@@ -112,7 +112,7 @@ struct Refusal {
 
 /// The key in the stored certificate. Of an unknown device: nobody's.
 VerifyKey key_of(const HandshakeAuthenticated& found) {
-  const Bytes stored = found.known() ? found.device_certificate() : decoy_device_certificate();
+  const Bytes stored = found.known() ? found.device_certificate() : dummy_device_certificate();
   const auto certificate = unverified_load<DeviceCertificate>(stored);
   if (certificate) return certificate->verify_key;
   log::error("Stored certificate cannot be read", "a stored device certificate cannot be read: {}",

@@ -401,7 +401,7 @@ void Session::on_drained() {
 }
 
 void Session::on_deadline() {
-  if (awaiting_ == Awaiting::news) return on_news_deadline();
+  if (awaiting_ == Awaiting::topic_event) return on_topic_deadline();
   if (awaiting_ == Awaiting::pause) return continue_command();
   if (phase_ == Phase::commands && command_) return;  // counts again when it is over
   report_too_slow(phase_ == Phase::http        ? "request head"

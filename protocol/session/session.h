@@ -24,8 +24,8 @@
 #include "engine/host/log.h"
 #include "engine/types.h"
 #include "protocol/events/events.h"
-#include "protocol/events/news.h"
 #include "protocol/events/subscription.h"
+#include "protocol/events/topic.h"
 #include "protocol/session/command.h"
 #include "protocol/session/command_table.h"
 #include "protocol/types/certificates.h"
@@ -129,7 +129,7 @@ class Session {
   /// Any event of the organization, while the subscription is loading.
   void on_event_while_loading(const EventPointer& event);
   /// An event about the subject that the session listens to.
-  void on_news(const EventPointer& event);
+  void on_topic_event(const EventPointer& event);
   /// Events may have been missed.
   void on_gap();
   bool subscribed() const { return subscription_ != nullptr; }
@@ -200,10 +200,11 @@ class Session {
   Subscribing subscribe(db::Request& call) { return {*this, call}; }
 
   /// `session.listen(topic<UserCreated>("bob")); co_await session.catch_up(); …;
-  /// News news = co_await session.news(timeout);` From listen() on, until the command ends, the
-  /// first such event is kept. One topic for a command. catch_up() forgets what had committed
-  /// before it; so what a command does afterwards, and its peers' answers to that, is all it hears.
-  /// A command that cancelled one with the same topic goes on listening where that one left.
+  /// TopicEvent next = co_await session.next_topic_event(timeout);` From listen() on, until the
+  /// command ends, the first such event is kept. One topic for a command. catch_up() forgets what
+  /// had committed before it; so what a command does afterwards, and its peers' answers to that, is
+  /// all it hears. A command that cancelled one with the same topic goes on listening where that
+  /// one left.
   void listen(Topic topic);
   struct CatchingUp {
     Session& session;
@@ -214,14 +215,14 @@ class Session {
   CatchingUp catch_up() { return {*this}; }
   /// The next request destroys a long-poll command there; others it waits for. Without timeout:
   /// as long as it takes.
-  struct AwaitingNews {
+  struct NextTopicEvent {
     Session& session;
     std::optional<std::chrono::milliseconds> timeout;
-    bool await_ready() const { return session.has_news(); }
-    void await_suspend(std::coroutine_handle<>) { session.wait_for_news(timeout); }
-    News await_resume() const { return session.take_news(); }
+    bool await_ready() const { return session.has_topic_event(); }
+    void await_suspend(std::coroutine_handle<>) { session.wait_for_topic_event(timeout); }
+    TopicEvent await_resume() const { return session.take_topic_event(); }
   };
-  AwaitingNews news(std::optional<std::chrono::milliseconds> timeout = {}) {
+  NextTopicEvent next_topic_event(std::optional<std::chrono::milliseconds> timeout = {}) {
     return {*this, timeout};
   }
 
@@ -313,7 +314,7 @@ class Session {
     event,
     subscription,
     fence,
-    news,
+    topic_event,
     blocks,
     presence,
     pause,
@@ -375,7 +376,7 @@ class Session {
   void resume_command();
   void continue_command();
   /// True: the command waits for nothing that it caused itself.
-  bool idles() const { return awaiting_ == Awaiting::event || awaiting_ == Awaiting::news; }
+  bool idles() const { return awaiting_ == Awaiting::event || awaiting_ == Awaiting::topic_event; }
   void cancel_long_poll();
   bool join_invitation(std::string_view greeter);
   void after_command();
@@ -407,11 +408,11 @@ class Session {
   void stop_listening();
   void start_catching_up();
   void finish_catching_up();
-  bool has_news() const;
-  void wait_for_news(std::optional<std::chrono::milliseconds> timeout);
-  News take_news();
-  void end_wait_for_news();
-  void on_news_deadline();
+  bool has_topic_event() const;
+  void wait_for_topic_event(std::optional<std::chrono::milliseconds> timeout);
+  TopicEvent take_topic_event();
+  void end_wait_for_topic_event();
+  void on_topic_deadline();
 
   Service& service_;
   const engine::ConnectionId connection_;

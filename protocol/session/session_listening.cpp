@@ -1,4 +1,4 @@
-// News of one topic, as a command waits for it (news.h).
+// Events of one topic, as a command waits for them (topic.h).
 #include <cassert>
 #include <utility>
 
@@ -18,7 +18,8 @@ void Session::listen(Topic topic) {
 /// The command is cancelled amid its wait. The next one may wait for the same, as an *_invite
 /// behind an *_invite does, and misses nothing in between (protocol/1-transport.md §1.2).
 void Session::rest_listening() {
-  if (listening_ && awaiting_ == Awaiting::news) service_.transport().clear_deadline(connection_);
+  if (listening_ && awaiting_ == Awaiting::topic_event)
+    service_.transport().clear_deadline(connection_);
 }
 
 void Session::stop_listening() {
@@ -41,43 +42,43 @@ void Session::finish_catching_up() {
   continue_command();
 }
 
-bool Session::has_news() const { return listening_->heard || listening_->gap; }
+bool Session::has_topic_event() const { return listening_->heard || listening_->gap; }
 
-void Session::wait_for_news(std::optional<std::chrono::milliseconds> timeout) {
+void Session::wait_for_topic_event(std::optional<std::chrono::milliseconds> timeout) {
   if (service_.shutting_down()) return end(CloseCode::normal);
-  awaiting_ = Awaiting::news;
+  awaiting_ = Awaiting::topic_event;
   if (timeout) service_.transport().set_deadline(connection_, *timeout);
 }
 
-News Session::take_news() {
+TopicEvent Session::take_topic_event() {
   auto& listening = *listening_;
-  if (std::exchange(listening.gap, false)) return {News::Kind::gap, {}};
-  if (listening.heard) return {News::Kind::event, std::exchange(listening.heard, {})};
+  if (std::exchange(listening.gap, false)) return {TopicEvent::Kind::gap, {}};
+  if (listening.heard) return {TopicEvent::Kind::event, std::exchange(listening.heard, {})};
   assert(listening.too_late);
   listening.too_late = false;
-  return {News::Kind::timeout, {}};
+  return {TopicEvent::Kind::timeout, {}};
 }
 
-void Session::on_news(const EventPointer& event) {
+void Session::on_topic_event(const EventPointer& event) {
   if (!listening_ || !listening_->topic.includes(event->event().content)) return;
   if (!listening_->heard) listening_->heard = event;
-  end_wait_for_news();
+  end_wait_for_topic_event();
 }
 
 void Session::on_gap() {
   if (subscription_) return end(CloseCode::normal);
   if (!listening_) return;
   listening_->gap = true;
-  end_wait_for_news();
+  end_wait_for_topic_event();
 }
 
-void Session::on_news_deadline() {
+void Session::on_topic_deadline() {
   listening_->too_late = true;
-  end_wait_for_news();
+  end_wait_for_topic_event();
 }
 
-void Session::end_wait_for_news() {
-  if (awaiting_ != Awaiting::news) return;
+void Session::end_wait_for_topic_event() {
+  if (awaiting_ != Awaiting::topic_event) return;
   // Who left must not go on talking: its end comes with on_closed, in a moment.
   if (!service_.transport().is_open(connection_)) return;
   service_.transport().clear_deadline(connection_);

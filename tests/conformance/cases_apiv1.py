@@ -24,7 +24,7 @@ async def v1_session(t, profile=None):
 # --- user_find -----------------------------------------------------------------------------------
 
 
-async def crowd(t):
+async def members(t):
     alice = await v1_session(t)
     v2 = await alice.organization.connect(alice.device)
     for name in ("bob", "bobby", "abob", "zoe", "bill_x"):
@@ -57,7 +57,7 @@ ALL = ["abob", "alice", "bill_x", "bob", "bobby", "zoe"]
 async def user_find(t, row):
     """7.3 user_find: user IDs by user ID; query is case-insensitive; what is no user ID finds nothing."""
     fields, wanted = row
-    alice = await crowd(t)
+    alice = await members(t)
     expect_ok(
         await alice.call("user_find", **fields),
         results=wanted, page=1, per_page=100, total=len(wanted),
@@ -71,7 +71,7 @@ async def user_find(t, row):
 async def user_find_pages(t, row):
     """7.3 user_find: a page is a slice, total counts all."""
     page, per_page, wanted = row
-    alice = await crowd(t)
+    alice = await members(t)
     expect_ok(
         await alice.call("user_find", page=page, per_page=per_page),
         results=wanted, page=page, per_page=per_page, total=6,

@@ -85,14 +85,14 @@ async def save_all(session, realm_id, revision=2):
 
 
 class Audience:
-    """Subscribed connections of one organization, by name, and a herald apart from them.
+    """Subscribed connections of one organization, by name, and a sender of markers apart from them.
 
     `hears(bob=event)` checks that bob hears that event and all the others nothing: whoever was
-    named hears it, then the herald pings, and that ping is the next event of everybody.
+    named hears it, then the sender pings, and that ping is the next event of everybody.
     """
 
-    def __init__(self, herald, connections):
-        self.herald, self.connections, self.pings = herald, connections, 0
+    def __init__(self, marker_sender, connections):
+        self.marker_sender, self.connections, self.pings = marker_sender, connections, 0
 
     def __getattr__(self, name):
         return self.connections[name]
@@ -101,8 +101,8 @@ class Audience:
         for name, events in expected.items():
             await hear_all(self.connections[name], events, name)
         self.pings += 1
-        marker = pinged(f"herald {self.pings}")
-        expect_ok(await self.herald.call("ping", ping=marker["ping"]), pong=marker["ping"])
+        marker = pinged(f"marker {self.pings}")
+        expect_ok(await self.marker_sender.call("ping", ping=marker["ping"]), pong=marker["ping"])
         for name, connection in self.connections.items():
             same(await connection.next_event(), marker, f"next event of {name}")
 
@@ -116,7 +116,7 @@ async def audience(t):
     organization = alice.organization
     bob = await organization.connect(await alice.add_user("bob"))
     carol = await organization.connect(await alice.add_user("carol", "OUTSIDER"))
-    herald = await organization.connect(await alice.add_user("herald"))
+    marker_sender = await organization.connect(await alice.add_user("marker"))
     connections = {"alice": alice, "bob": bob, "carol": carol}
     for name in ("alice", "bob"):
         session = connections[name]
@@ -125,7 +125,7 @@ async def audience(t):
         connections[f"{name}_dev2"] = await organization.connect(device, address=t.second)
     for connection in connections.values():
         await connection.subscribe()
-    return Audience(herald, connections)
+    return Audience(marker_sender, connections)
 
 
 @case

@@ -254,7 +254,7 @@ async def user_get_by_an_outsider_is_redacted(t):
 # --- human_find ----------------------------------------------------------------------------------
 
 
-async def crowd(t):
+async def members(t):
     """alice, and users whose order by label, by id and by creation all differ."""
     alice = await t.alice()
     for name, human in (
@@ -303,7 +303,7 @@ async def crowd(t):
 async def human_find(t, row):
     """4.4 human_find: query, omissions, order (humans by label and id, then the others), pages."""
     fields, wanted = row
-    alice = await crowd(t)
+    alice = await members(t)
     reply = await alice.call("human_find", **fields)
     page, per_page = fields.get("page", 1), fields.get("per_page", 100)
     expect_ok(reply, results=ANY, page=page, per_page=per_page, total=instance(int))

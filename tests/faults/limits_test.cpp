@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <optional>
 
-#include "tests/faults/companion.h"
-#include "tests/faults/crowd.h"
+#include "tests/faults/background_client.h"
+#include "tests/faults/raw_connections.h"
 #include "tests/support/database_probe.h"
 
 namespace parsec::testing {
@@ -56,37 +56,38 @@ class LimitedProgram {
 
 class LimitsUnderLoad : public FaultTest {
  protected:
-  void start(std::vector<std::string> arguments = {}, Companion::Work work = Companion::Work::all) {
+  void start(std::vector<std::string> arguments = {},
+             BackgroundClient::Work work = BackgroundClient::Work::all) {
     arguments.push_back("--shards=1");
     server_ = start_server(std::move(arguments));
     organization_ = organization(*server_);
-    companion_ = std::make_unique<Companion>(organization_, work);
-    ASSERT_TRUE(companion_->await_rounds(20));
+    background_ = std::make_unique<BackgroundClient>(organization_, work);
+    ASSERT_TRUE(background_->await_rounds(20));
   }
   const Address& address() const { return server_->address(); }
-  void check_companion() {
-    EXPECT_TRUE(companion_->await_rounds(20));
-    companion_->stop();
-    EXPECT_EQ(companion_->failure(), "");
+  void check_background() {
+    EXPECT_TRUE(background_->await_rounds(20));
+    background_->stop();
+    EXPECT_EQ(background_->failure(), "");
   }
   /// With a limit of open files that leaves room for so many connections, and --max-connections
   /// above it. (Not changed in the running server: io_uring reads it when an accept is armed.)
-  void start_with_open_files(std::size_t room, Companion::Work work) {
+  void start_with_open_files(std::size_t room, BackgroundClient::Work work) {
     start({"--max-connections=1000"}, work);
-    const std::size_t needed = open_files(*server_) - 1;  // the companion's
-    companion_->stop();
+    const std::size_t needed = open_files(*server_) - 1;  // the background client's
+    background_->stop();
     EXPECT_EQ(server_->stop(), 0);
     {
       const LimitedProgram limited{"ulimit -n " + std::to_string(needed + room) + "; exec"};
       server_->start();
     }
-    companion_ = std::make_unique<Companion>(organization_, work);
-    ASSERT_TRUE(companion_->await_rounds(20));
+    background_ = std::make_unique<BackgroundClient>(organization_, work);
+    ASSERT_TRUE(background_->await_rounds(20));
   }
 
   std::unique_ptr<ServerProcess> server_;
   std::shared_ptr<Organization> organization_;
-  std::unique_ptr<Companion> companion_;
+  std::unique_ptr<BackgroundClient> background_;
 };
 
 // --- Messages and heads --------------------------------------------------------------------------
@@ -136,21 +137,21 @@ TEST_F(LimitsUnderLoad, MessageSize) {
       EXPECT_EQ(alice.wait_end(), 1009);
     }
   }
-  check_companion();
+  check_background();
 }
 
 TEST_F(LimitsUnderLoad, HeadSize) {
   start();
-  Crowd crowd{address()};
-  crowd.join(3);
+  RawConnections connections{address()};
+  connections.join(3);
   const std::string line = "x-filler: " + std::string(1000, 'f') + "\r\n";
   std::string lines;
   for (int i = 0; i < 20; ++i) lines += line;
-  crowd.send(0, "GET / HTTP/1.1\r\n" + lines);           // unfinished
-  crowd.send(1, "GET / HTTP/1.1\r\n" + lines + "\r\n");  // finished
-  crowd.send(2, "GET /" + std::string(20'000, 'u') + " HTTP/1.1\r\n\r\n");
-  EXPECT_TRUE(eventually([&] { return crowd.ended() == 3; })) << crowd.ended();
-  check_companion();
+  connections.send(0, "GET / HTTP/1.1\r\n" + lines);           // unfinished
+  connections.send(1, "GET / HTTP/1.1\r\n" + lines + "\r\n");  // finished
+  connections.send(2, "GET /" + std::string(20'000, 'u') + " HTTP/1.1\r\n\r\n");
+  EXPECT_TRUE(eventually([&] { return connections.ended() == 3; })) << connections.ended();
+  check_background();
 }
 
 // --- Requests that wait --------------------------------------------------------------------------
@@ -158,7 +159,7 @@ TEST_F(LimitsUnderLoad, HeadSize) {
 /// Behind a request that is stuck in the database others wait, up to a bound; then TCP holds the
 /// client back. Once it goes on, all are served, in their order.
 TEST_F(LimitsUnderLoad, WaitingRequests) {
-  start({}, Companion::Work::pings);
+  start({}, BackgroundClient::Work::pings);
   constexpr int updates = 400;
   constexpr std::size_t blob_bytes = 64 * kibibyte;  // 25 MiB in all
   std::int64_t grown = 0;
@@ -175,7 +176,7 @@ TEST_F(LimitsUnderLoad, WaitingRequests) {
     for (int version = 2; version < 2 + updates; ++version) {
       alice.start("vlob_update", Session::update_fields(vlob_id, version, Octets(blob_bytes, 'b')));
     }
-    EXPECT_TRUE(companion_->await_rounds(500));
+    EXPECT_TRUE(background_->await_rounds(500));
     const std::uint64_t taken = Counters{*server_}.shards("received_bytes") - received;
     grown = resident_bytes(*server_) - before;
     EXPECT_THAT(taken, AllOf(Gt(128 * kibibyte), Lt(8192 * kibibyte)));
@@ -189,40 +190,41 @@ TEST_F(LimitsUnderLoad, WaitingRequests) {
     }
   }
   EXPECT_THAT(grown, Lt(12'288 * static_cast<std::int64_t>(kibibyte)));
-  check_companion();
+  check_background();
 }
 
 // --- Connections ---------------------------------------------------------------------------------
 
 TEST_F(LimitsUnderLoad, MaxConnections) {
   start({"--max-connections=40", "--max-strangers=100"});
-  Crowd crowd{address()};
-  crowd.join(100);
-  EXPECT_TRUE(eventually([&] { return crowd.ended() == 61; })) << crowd.ended() << " turned away";
+  RawConnections connections{address()};
+  connections.join(100);
+  EXPECT_TRUE(eventually([&] { return connections.ended() == 61; }))
+      << connections.ended() << " turned away";
   EXPECT_THROW(Connection{address()}, ClientError);
-  EXPECT_EQ(crowd.ended(), 61U) << "those who were there stay";
-  crowd.leave();
+  EXPECT_EQ(connections.ended(), 61U) << "those who were there stay";
+  connections.leave();
   EXPECT_TRUE(eventually([this] { return Counters{*server_}.connections() == 1; }));
   organization_->connect(organization_->alice()).require("ping", {{"ping", "back"}});
   EXPECT_THAT(Counters{*server_}.shards("accept_refused"), Ge(61));
   EXPECT_THAT(server_->process().output(), ::testing::HasSubstr("clients were turned away"));
-  check_companion();
+  check_background();
 }
 
 TEST_F(LimitsUnderLoad, OpenFiles) {
   constexpr std::size_t room = 16;
-  start_with_open_files(room, Companion::Work::all);
-  Crowd crowd{address()};
-  crowd.join(64);  // the kernel takes them in its queue
+  start_with_open_files(room, BackgroundClient::Work::all);
+  RawConnections connections{address()};
+  connections.join(64);  // the kernel takes them in its queue
   EXPECT_TRUE(eventually([this] { return Counters{*server_}.shards("accept_pauses") > 0; }));
   EXPECT_THAT(server_->process().output(), ::testing::HasSubstr("Clients cannot be let in"));
   EXPECT_THAT(Counters{*server_}.connections(), Lt(room + 8)) << "give or take the server's own";
-  EXPECT_TRUE(companion_->await_rounds(50)) << "who is there is served";
+  EXPECT_TRUE(background_->await_rounds(50)) << "who is there is served";
   // They leave: those in the queue are let in, and a new one.
-  crowd.leave();
+  connections.leave();
   organization_->connect(organization_->alice()).require("ping", {{"ping", "back"}});
   EXPECT_TRUE(eventually([this] { return Counters{*server_}.connections() == 1; }));
-  check_companion();
+  check_background();
 }
 
 /// The kernel counts the queues of io_uring against it where the process has no CAP_IPC_LOCK.
@@ -245,15 +247,15 @@ TEST_F(LimitsUnderLoad, LockedMemory) {
 
 /// The same while the database is lost: no descriptor is left for new connections to it.
 TEST_F(LimitsUnderLoad, OpenFilesAndNoDatabase) {
-  start_with_open_files(16, Companion::Work::pings);
-  Crowd crowd{address()};
-  crowd.join(128);
+  start_with_open_files(16, BackgroundClient::Work::pings);
+  RawConnections connections{address()};
+  connections.join(128);
   ASSERT_TRUE(eventually([this] { return Counters{*server_}.shards("accept_pauses") > 0; }));
   DatabaseProbe database{database_url()};
   database.execute(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'parsec'");
-  ASSERT_TRUE(companion_->await_rounds(200));
-  crowd.leave();
+  ASSERT_TRUE(background_->await_rounds(200));
+  connections.leave();
   const auto started = Clock::now();
   const auto served = [this] {
     try {
@@ -266,7 +268,7 @@ TEST_F(LimitsUnderLoad, OpenFilesAndNoDatabase) {
   EXPECT_TRUE(eventually(served, 10s));
   report("out of open files, and the database lost: served again after ",
          milliseconds_since(started), " ms");
-  check_companion();
+  check_background();
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 // served.
 #include <gmock/gmock.h>
 
-#include "tests/faults/companion.h"
+#include "tests/faults/background_client.h"
 #include "tests/support/database_probe.h"
 
 namespace parsec::testing {
@@ -18,18 +18,18 @@ class MemoryUnderLoad : public FaultTest {
   void SetUp() override {
     server_ = start_server({"--shards=1", "--memory-limit=64MiB"});
     organization_ = organization(*server_);
-    companion_ = std::make_unique<Companion>(organization_);
-    ASSERT_TRUE(companion_->await_rounds(20));
+    background_ = std::make_unique<BackgroundClient>(organization_);
+    ASSERT_TRUE(background_->await_rounds(20));
   }
-  void check_companion() {
-    EXPECT_TRUE(companion_->await_rounds(20));
-    companion_->stop();
-    EXPECT_EQ(companion_->failure(), "");
+  void check_background() {
+    EXPECT_TRUE(background_->await_rounds(20));
+    background_->stop();
+    EXPECT_EQ(background_->failure(), "");
   }
 
   std::unique_ptr<ServerProcess> server_;
   std::shared_ptr<Organization> organization_;
-  std::unique_ptr<Companion> companion_;
+  std::unique_ptr<BackgroundClient> background_;
 };
 
 TEST_F(MemoryUnderLoad, MessagesWithoutTheirLastByte) {
@@ -41,9 +41,9 @@ TEST_F(MemoryUnderLoad, MessagesWithoutTheirLastByte) {
     clients.back().send_raw(all_but_one);
     clients.back().socket().flush(within(Duration{50}));  // later ones are read no further
   }
-  EXPECT_TRUE(companion_->await_rounds(50));
+  EXPECT_TRUE(background_->await_rounds(50));
   EXPECT_LT(resident_bytes(*server_), budget + overhead);
-  check_companion();
+  check_background();
 }
 
 TEST_F(MemoryUnderLoad, DeafClientsWithLargeReplies) {
@@ -62,12 +62,12 @@ TEST_F(MemoryUnderLoad, DeafClientsWithLargeReplies) {
     deaf.back().send_raw(requests);
     EXPECT_TRUE(deaf.back().socket().flush(within(patience)));
   }
-  EXPECT_TRUE(companion_->await_rounds(50));
+  EXPECT_TRUE(background_->await_rounds(50));
   EXPECT_LT(resident_bytes(*server_), budget + overhead);
   // Whom it cost: they hear it, the others are there.
   EXPECT_TRUE(
       eventually([this] { return server_->process().output().contains("--memory-limit"); }));
-  check_companion();
+  check_background();
 }
 
 /// Many large results at once are the database workers' before they are any connection's.
@@ -83,22 +83,22 @@ TEST_F(MemoryUnderLoad, LargeResultsOfTheDatabaseAllAtOnce) {
       " JOIN organization AS o ON o._id = u.organization, generate_series(1, 6) AS n"
       " WHERE organization_id = $1 AND user_id = 'alice' AND device_id = 'alice@dev1'",
       {organization_->id()});
-  std::vector<Session> crowd;
+  std::vector<Session> connections;
   for (int i = 0; i < clients; ++i) {
-    crowd.push_back(organization_->connect(organization_->alice()));
+    connections.push_back(organization_->connect(organization_->alice()));
   }
   const std::string request =
       frame(Opcode::binary, pack(Map{{"cmd", "message_get"}, {"offset", 0}}));
-  for (Session& one : crowd) {
+  for (Session& one : connections) {
     one.send_raw(request);
     EXPECT_TRUE(one.socket().flush(within(patience)));
   }
-  EXPECT_TRUE(companion_->await_rounds(50));
+  EXPECT_TRUE(background_->await_rounds(50));
   const std::int64_t peak = peak_resident_bytes(*server_);
   report(clients, " results of ", messages, " MiB at once, a budget of ", budget / mebibyte,
          " MiB: at most ", peak / mebibyte, " MiB were resident");
   EXPECT_LT(peak, budget + overhead + under_way);
-  check_companion();
+  check_background();
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 // well-behaved client on the same, only, shard goes on all the time.
 #include <gmock/gmock.h>
 
-#include "tests/faults/companion.h"
-#include "tests/faults/crowd.h"
+#include "tests/faults/background_client.h"
+#include "tests/faults/raw_connections.h"
 
 namespace parsec::testing {
 namespace {
@@ -24,28 +24,28 @@ class Neighbours : public FaultTest {
     arguments.push_back("--shards=1");
     server_ = start_server(std::move(arguments));
     organization_ = organization(*server_);
-    companion_ = std::make_unique<Companion>(organization_);
-    ASSERT_TRUE(companion_->await_rounds(20));
+    background_ = std::make_unique<BackgroundClient>(organization_);
+    ASSERT_TRUE(background_->await_rounds(20));
   }
   const Address& address() const { return server_->address(); }
   std::string upgrade() const { return UpgradeRequest{}.text(address()); }
 
-  /// All connections but the companion's are gone.
-  bool await_only_companion() {
+  /// All connections but the background client's are gone.
+  bool await_only_background_client() {
     return eventually([this] { return Counters{*server_}.connections() == 1; });
   }
-  void check_companion(std::string_view what) {
-    EXPECT_TRUE(companion_->await_rounds(20));
-    companion_->stop();
-    EXPECT_EQ(companion_->failure(), "");
-    EXPECT_THAT(companion_->slowest(), Lt(latency_limit));
-    report(what, ": meanwhile ", companion_->rounds(), " rounds, a request took ",
-           companion_->median(), " µs, at most ", companion_->slowest(), " µs");
+  void check_background(std::string_view what) {
+    EXPECT_TRUE(background_->await_rounds(20));
+    background_->stop();
+    EXPECT_EQ(background_->failure(), "");
+    EXPECT_THAT(background_->slowest(), Lt(latency_limit));
+    report(what, ": meanwhile ", background_->rounds(), " rounds, a request took ",
+           background_->median(), " µs, at most ", background_->slowest(), " µs");
   }
 
   std::unique_ptr<ServerProcess> server_;
   std::shared_ptr<Organization> organization_;
-  std::unique_ptr<Companion> companion_;
+  std::unique_ptr<BackgroundClient> background_;
 };
 
 // --- Clients that are slow -----------------------------------------------------------------------
@@ -53,9 +53,9 @@ class Neighbours : public FaultTest {
 TEST_F(Neighbours, WhoSaysNothingIsSentAway) {
   start({"--head-timeout=0.5", "--handshake-timeout=0.5"});
   const auto started = Clock::now();
-  Crowd silent{address()};
+  RawConnections silent{address()};
   silent.join(200);
-  Crowd unanswering{address()};  // the challenge
+  RawConnections unanswering{address()};  // the challenge
   unanswering.join(200);
   unanswering.send(upgrade());
   Connection upgraded{address()};
@@ -63,27 +63,27 @@ TEST_F(Neighbours, WhoSaysNothingIsSentAway) {
   EXPECT_EQ(upgraded.wait_end(), 1000);
   EXPECT_THAT(milliseconds_since(started), Ge(500));
   EXPECT_TRUE(eventually([&] { return silent.ended() == 200 && unanswering.ended() == 200; }));
-  EXPECT_TRUE(await_only_companion());
-  check_companion("silent clients");
+  EXPECT_TRUE(await_only_background_client());
+  check_background("silent clients");
 }
 
 TEST_F(Neighbours, WhoDripsItsHeadIsSentAway) {
   start({"--head-timeout=0.5"});
-  Crowd dripping{address()};
+  RawConnections dripping{address()};
   dripping.join(200);
   const std::string head = upgrade();
   const auto started = Clock::now();
-  // A byte for each round of the companion: the deadline is for the whole head.
+  // A byte for each round of the background client: the deadline is for the whole head.
   std::size_t sent = 0;
   for (; dripping.ended() < dripping.size() && milliseconds_since(started) < 8'000; ++sent) {
     dripping.send(head.substr(sent % head.size(), 1) == "\r" ? "x"
                                                              : head.substr(sent % head.size(), 1));
-    companion_->await_rounds(1);
+    background_->await_rounds(1);
   }
   EXPECT_EQ(dripping.ended(), dripping.size());
   EXPECT_THAT(milliseconds_since(started), AllOf(Ge(400), Lt(8'000)));
-  EXPECT_TRUE(await_only_companion());
-  check_companion("heads of " + std::to_string(sent) + " bytes, one at a time");
+  EXPECT_TRUE(await_only_background_client());
+  check_background("heads of " + std::to_string(sent) + " bytes, one at a time");
 }
 
 /// Replies wait for those who ask for them faster than they read: in the kernel's buffers and one
@@ -107,7 +107,7 @@ TEST_F(Neighbours, WhoDoesNotReadWaits) {
     deaf.back().send_raw(requests);
     ASSERT_TRUE(deaf.back().socket().flush(within(patience)));
   }
-  EXPECT_TRUE(companion_->await_rounds(200));
+  EXPECT_TRUE(background_->await_rounds(200));
   const std::int64_t grown = resident_bytes(*server_) - before;
   EXPECT_THAT(grown, Lt(64 * mebibyte));
   report("8 clients that read none of ", reads * vlob_bytes / mebibyte,
@@ -119,7 +119,7 @@ TEST_F(Neighbours, WhoDoesNotReadWaits) {
     ASSERT_EQ(reply["blob"].octets().size(), vlob_bytes);
   }
   for (Session& one : deaf) one.abort();
-  check_companion("clients that do not read");
+  check_background("clients that do not read");
 }
 
 /// Of the Pongs that wait, the newest is enough (RFC 6455 §5.5.3).
@@ -136,7 +136,7 @@ TEST_F(Neighbours, WhoOnlyPingsAndDoesNotReadCostsLittle) {
   }
   EXPECT_THAT(resident_bytes(*server_) - before, Lt(24 * mebibyte));
   deaf.abort();
-  check_companion("a flood of pings");
+  check_background("a flood of pings");
 }
 
 // --- Clients that are wrong ----------------------------------------------------------------------
@@ -166,19 +166,19 @@ TEST_F(Neighbours, MalformedBytesEndOnlyTheirConnection) {
   constexpr std::size_t each = 100;
   std::size_t sent = 0;
   for (const std::string& bytes : tables) {
-    Crowd crowd{address()};
-    crowd.join(each);
-    crowd.send(bytes);
+    RawConnections connections{address()};
+    connections.join(each);
+    connections.send(bytes);
     // Random frames may also be the beginning of a long one, which never comes.
     const bool is_random = &bytes == std::end(tables) - 1;
     if (!is_random) {
-      EXPECT_TRUE(eventually([&] { return crowd.ended() == each; }))
-          << "row " << &bytes - tables << ": " << crowd.ended() << " ended";
+      EXPECT_TRUE(eventually([&] { return connections.ended() == each; }))
+          << "row " << &bytes - tables << ": " << connections.ended() << " ended";
     }
     sent += each;
   }
-  EXPECT_TRUE(await_only_companion());
-  check_companion(std::to_string(sent) + " malformed beginnings");
+  EXPECT_TRUE(await_only_background_client());
+  check_background(std::to_string(sent) + " malformed beginnings");
 }
 
 /// A flood on few connections: each is served in its turn, with the others.
@@ -197,7 +197,7 @@ TEST_F(Neighbours, FloodOfUnknownCommands) {
       ASSERT_EQ(one.reply()["status"], Document("unknown_command"));
     }
   }
-  check_companion("a flood of 80,000 unknown commands");
+  check_background("a flood of 80,000 unknown commands");
 }
 
 // --- Clients that come and go --------------------------------------------------------------------
@@ -212,14 +212,14 @@ TEST_F(Neighbours, ThousandsComeAndLeave) {
   std::int64_t growth = 0;
   for (int round = 0; round < 3; ++round) {
     for (const std::string& farewell : farewells) {
-      for (const auto how : {Crowd::Leave::politely, Crowd::Leave::by_reset}) {
-        Crowd crowd{address()};
-        crowd.join(each);
-        crowd.send(farewell);
-        crowd.leave(how);
+      for (const auto how : {RawConnections::Leave::politely, RawConnections::Leave::by_reset}) {
+        RawConnections connections{address()};
+        connections.join(each);
+        connections.send(farewell);
+        connections.leave(how);
       }
     }
-    ASSERT_TRUE(await_only_companion());
+    ASSERT_TRUE(await_only_background_client());
     const std::int64_t now = resident_bytes(*server_);
     growth = now - memory;
     memory = now;
@@ -227,7 +227,7 @@ TEST_F(Neighbours, ThousandsComeAndLeave) {
   EXPECT_THAT(growth, Lt(8 * mebibyte)) << "in the last round";
   report("the server grew by ", growth / 1024, " KiB in the last round of ",
          2 * each * std::size(farewells), " connections");
-  check_companion("comers and goers");
+  check_background("comers and goers");
 }
 
 /// They leave while the database works for them: what it answers is for nobody.
@@ -252,7 +252,7 @@ TEST_F(Neighbours, LeavingInTheMiddleOfARequest) {
     handshake.abort();
   }
   EXPECT_TRUE(eventually([this] { return Counters{*server_}.connections() == 2; }));
-  check_companion("clients that leave in the middle");
+  check_background("clients that leave in the middle");
   // Whatever was begun has ended.
   EXPECT_TRUE(eventually([this] {
     const Counters counters{*server_};
@@ -268,7 +268,7 @@ TEST_F(Neighbours, IdleConnections) {
   start({"--head-timeout=300", "--handshake-timeout=300", "--max-strangers=100000"});
   // The first connections and messages fill what is kept for all later ones: 1024 receive buffers,
   // for instance.
-  Crowd first{address()};
+  RawConnections first{address()};
   first.join(200);
   constexpr std::size_t authenticated_count = 2'000;
   std::vector<Session> authenticated;
@@ -279,11 +279,11 @@ TEST_F(Neighbours, IdleConnections) {
     }
   };
   authenticate(200);
-  ASSERT_TRUE(companion_->await_rounds(400));
+  ASSERT_TRUE(background_->await_rounds(400));
 
   std::int64_t before = resident_bytes(*server_);
   authenticate(authenticated_count - authenticated.size());
-  ASSERT_TRUE(companion_->await_rounds(20));
+  ASSERT_TRUE(background_->await_rounds(20));
   const std::int64_t each = (resident_bytes(*server_) - before) / 1'800;
   EXPECT_THAT(each, Lt(4096)) << "generous; the target is 1 KiB";
   report("memory of an idle authenticated connection: ", each, " bytes");
@@ -292,8 +292,8 @@ TEST_F(Neighbours, IdleConnections) {
   constexpr std::size_t wanted = 20'000;
   constexpr std::size_t kept_by_server = 512;
   const std::size_t here = authenticated_count + first.size();
-  const std::size_t room = std::min(wanted - here, Crowd::room() - kept_by_server);
-  Crowd silent{address()};
+  const std::size_t room = std::min(wanted - here, RawConnections::room() - kept_by_server);
+  RawConnections silent{address()};
   before = resident_bytes(*server_);
   const auto started = Clock::now();
   silent.join(room);
@@ -307,13 +307,13 @@ TEST_F(Neighbours, IdleConnections) {
          here + room < wanted ? ", as many as the limit of open files allows" : "", "; the last ",
          room, " came within ", took, " ms");
 
-  EXPECT_TRUE(companion_->await_rounds(200));
+  EXPECT_TRUE(background_->await_rounds(200));
   EXPECT_EQ(silent.ended(), 0U);
   authenticated.front().ping();
   authenticated.back().ping();
   silent.leave();
   EXPECT_TRUE(eventually([&] { return Counters{*server_}.connections() == here + 1; }, 20s));
-  check_companion("with idle connections");
+  check_background("with idle connections");
 }
 
 /// What an organization with one connection costs on top of the connection.
@@ -334,7 +334,7 @@ TEST_F(Neighbours, IdleConnectionsOfManyOrganizations) {
   EXPECT_THAT(each, Lt(8192)) << "generous";
   report("memory of an idle authenticated connection, the only one of its organization: ", each,
          " bytes");
-  check_companion("while organizations come");
+  check_background("while organizations come");
 }
 
 }  // namespace

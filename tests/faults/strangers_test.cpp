@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "tests/faults/companion.h"
+#include "tests/faults/background_client.h"
 #include "tests/support/tls_certificate.h"
 
 namespace parsec::testing {
@@ -17,18 +17,18 @@ class StrangersAtWork : public FaultTest {
     arguments.push_back("--shards=1");
     server_ = start_server(std::move(arguments));
     organization_ = organization(*server_);
-    companion_ = std::make_unique<Companion>(organization_, Companion::Work::all);
-    ASSERT_TRUE(companion_->await_rounds(20));
+    background_ = std::make_unique<BackgroundClient>(organization_, BackgroundClient::Work::all);
+    ASSERT_TRUE(background_->await_rounds(20));
   }
-  void check_companion() {
-    EXPECT_TRUE(companion_->await_rounds(20));
-    companion_->stop();
-    EXPECT_EQ(companion_->failure(), "");
+  void check_background() {
+    EXPECT_TRUE(background_->await_rounds(20));
+    background_->stop();
+    EXPECT_EQ(background_->failure(), "");
   }
 
   std::unique_ptr<ServerProcess> server_;
   std::shared_ptr<Organization> organization_;
-  std::unique_ptr<Companion> companion_;
+  std::unique_ptr<BackgroundClient> background_;
 };
 
 class DeafStrangers : public StrangersAtWork, public ::testing::WithParamInterface<bool> {};
@@ -64,7 +64,7 @@ TEST_P(DeafStrangers, PingsWhoseAnswersNobodyReads) {
   // 16 MiB of it are the receive buffers of the shard, which are used for the first time; a TLS
   // connection has some 50 KiB of its own.
   EXPECT_LT(resident_bytes(*server_) - before, 40 * mebibyte);
-  if (companion_) check_companion();
+  if (background_) check_background();
 }
 
 TEST_F(StrangersAtWork, ConnectionsThatSayNothing) {
@@ -86,7 +86,7 @@ TEST_F(StrangersAtWork, ConnectionsThatSayNothing) {
     }
   };
   EXPECT_TRUE(eventually([&] { return std::ranges::count_if(strangers, is_there) <= 20; }));
-  check_companion();
+  check_background();
 }
 
 }  // namespace

@@ -144,7 +144,7 @@ TEST_F(UserGet, OutsidersGetRedactedCertificatesEverywhere) {
 class HumanFind : public Users {
  protected:
   /// Users whose orders by label, by ID and by creation all differ; carl and u4 are revoked.
-  static Session crowd() {
+  static Session members() {
     Session alice = IntegrationTest::alice();
     alice.add_user("u5", "STANDARD", nullptr);
     alice.add_user("Zed", "STANDARD", list("zed@example.com", "adam"));
@@ -163,7 +163,7 @@ class HumanFind : public Users {
 };
 
 TEST_F(HumanFind, QueriesOmissionsOrderAndPages) {
-  Session alice = crowd();
+  Session alice = members();
   const Names everybody{"amy", "Zed", "alice", "carl", "bob", "B", "u4", "u5"};
   struct Row {
     const char* name;

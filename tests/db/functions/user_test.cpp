@@ -332,11 +332,11 @@ class FunctionsUserFind : public FunctionsUser {
     return text;
   }
   void SetUp() override {
-    const std::vector<std::vector<std::string>> crowd{{"Zed", "zed@example.com", "adam"},
-                                                      {"amy", "amy@other.org", "ADAM"},
-                                                      {"carl", "carl@example.com", "Carl (x)"},
-                                                      {"b_l", "b@example.com", "Bill"}};
-    for (const auto& row : crowd) {
+    const std::vector<std::vector<std::string>> members{{"Zed", "zed@example.com", "adam"},
+                                                        {"amy", "amy@other.org", "ADAM"},
+                                                        {"carl", "carl@example.com", "Carl (x)"},
+                                                        {"b_l", "b@example.com", "Bill"}};
+    for (const auto& row : members) {
       Person person(row[0], "STANDARD", row[1]);
       person.label = row[2];
       add(std::move(person));

@@ -1,10 +1,10 @@
-// How a command waits for news of a topic (protocol/events/news.h): shown by user_invite, which
-// listens, catches up, stores its invitation and waits for a claim.
+// How a command waits for an event of a topic (protocol/events/topic.h): shown by user_invite,
+// which listens, catches up, stores its invitation and waits for a claim.
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "protocol/events/news.h"
+#include "protocol/events/topic.h"
 #include "tests/support/service_fixture.h"
 
 namespace parsec::testing {
@@ -25,7 +25,7 @@ class SessionListening : public ::testing::Test, protected ServiceFixture {
     send_command(alice, "user_invite", 1,
                  [&](msgpack::Writer& writer) { writer.str("user_id"), writer.str(user_id); });
   }
-  /// Until the command waits for its news.
+  /// Until the command waits for its event.
   void start_invite(std::string_view user_id = "zoe") {
     send_invite(user_id);
     pass_fence();

@@ -1,4 +1,4 @@
-#include "db/workers/cost_book.h"
+#include "db/workers/cost_estimator.h"
 
 #include <algorithm>
 
@@ -16,32 +16,34 @@ constexpr float general_learning_rate = 0.05F;
 
 }  // namespace
 
-std::uint64_t CostBook::key_of(const Function* function, std::uint64_t organization) {
+std::uint64_t CostEstimator::key_of(const Function* function, std::uint64_t organization) {
   std::uint64_t key = (reinterpret_cast<std::uintptr_t>(function) >> 3) * 0x9E3779B97F4A7C15;
   key ^= organization;
   key ^= key >> 29;
   return key | 1;  // never that of an empty entry
 }
 
-CostBook::Entry CostBook::general_of(const Function* function) const {
+CostEstimator::Entry CostEstimator::general_of(const Function* function) const {
   const std::uint64_t key = key_of(function, 0);
   const Entry& entry = entries_[key >> 1 & (size - 1)];
   return entry.key == key ? entry : Entry{key, unknown_cost, 0};
 }
 
-CostBook::Entry CostBook::known_of(const Request& request) const {
+CostEstimator::Entry CostEstimator::known_of(const Request& request) const {
   const std::uint64_t key = key_of(request.function, request.flow.organization);
   const Entry& entry = entries_[key >> 1 & (size - 1)];
   return entry.key == key ? entry : general_of(request.function);
 }
 
-float CostBook::cost_of(const Request& request) const { return known_of(request).microseconds; }
+float CostEstimator::cost_of(const Request& request) const {
+  return known_of(request).microseconds;
+}
 
-std::size_t CostBook::result_bytes_of(const Request& request) const {
+std::size_t CostEstimator::result_bytes_of(const Request& request) const {
   return static_cast<std::size_t>(known_of(request).result_bytes);
 }
 
-CostBook::Entry& CostBook::entry_for(const Request& request) {
+CostEstimator::Entry& CostEstimator::entry_for(const Request& request) {
   const std::uint64_t key = key_of(request.function, request.flow.organization);
   Entry& entry = entries_[key >> 1 & (size - 1)];
   if (entry.key != key) {
@@ -51,7 +53,7 @@ CostBook::Entry& CostBook::entry_for(const Request& request) {
   return entry;
 }
 
-void CostBook::learn(const Job& job, float microseconds) {
+void CostEstimator::learn(const Job& job, float microseconds) {
   const auto bytes = static_cast<float>(job.result_bytes);
   Entry& own = entry_for(*job.request);
   own.microseconds += learning_rate * (microseconds - own.microseconds);
@@ -63,7 +65,7 @@ void CostBook::learn(const Job& job, float microseconds) {
   general.result_bytes += general_learning_rate * (bytes - general.result_bytes);
 }
 
-void CostBook::note(std::span<const Job> segment, float microseconds) {
+void CostEstimator::note(std::span<const Job> segment, float microseconds) {
   weights_.clear();
   float total = 0;
   for (const Job& job : segment) {
@@ -77,7 +79,7 @@ void CostBook::note(std::span<const Job> segment, float microseconds) {
   }
 }
 
-void CostBook::suspect(const Request& request, float microseconds) {
+void CostEstimator::suspect(const Request& request, float microseconds) {
   Entry& entry = entry_for(request);
   entry.microseconds = std::max(entry.microseconds, microseconds);
 }

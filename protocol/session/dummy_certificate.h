@@ -9,6 +9,6 @@ namespace parsec::protocol {
 
 /// Loads as any stored one does, with a verify key of which no secret key is known any more. Any
 /// thread.
-Bytes decoy_device_certificate();
+Bytes dummy_device_certificate();
 
 }  // namespace parsec::protocol

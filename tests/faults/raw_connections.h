@@ -12,12 +12,12 @@
 
 namespace parsec::testing {
 
-class Crowd {
+class RawConnections {
  public:
-  explicit Crowd(const Address& address) : address_(address) {}
-  ~Crowd() { leave(); }
-  Crowd(const Crowd&) = delete;
-  Crowd& operator=(const Crowd&) = delete;
+  explicit RawConnections(const Address& address) : address_(address) {}
+  ~RawConnections() { leave(); }
+  RawConnections(const RawConnections&) = delete;
+  RawConnections& operator=(const RawConnections&) = delete;
 
   /// How many more connections the limit of open files lets this process have.
   static std::size_t room();

@@ -1,4 +1,4 @@
-#include "tests/faults/crowd.h"
+#include "tests/faults/raw_connections.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -30,7 +30,7 @@ sockaddr_in name_of(in_addr_t address, std::uint16_t port) {
 
 }  // namespace
 
-std::size_t Crowd::room() {
+std::size_t RawConnections::room() {
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
@@ -41,7 +41,7 @@ std::size_t Crowd::room() {
   return files.rlim_cur > used + reserve ? files.rlim_cur - used - reserve : 0;
 }
 
-void Crowd::join(std::size_t count) {
+void RawConnections::join(std::size_t count) {
   const sockaddr_in server = name_of(inet_addr(address_.host.c_str()), address_.port);
   for (std::size_t i = 0; i < count; ++i, ++joined_) {
     const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -60,16 +60,16 @@ void Crowd::join(std::size_t count) {
   }
 }
 
-void Crowd::send(std::string_view bytes) {
+void RawConnections::send(std::string_view bytes) {
   for (std::size_t i = 0; i < descriptors_.size(); ++i) send(i, bytes);
 }
 
-void Crowd::send(std::size_t which, std::string_view bytes) {
+void RawConnections::send(std::size_t which, std::string_view bytes) {
   static_cast<void>(
       ::send(descriptors_[which], bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
-std::size_t Crowd::ended() {
+std::size_t RawConnections::ended() {
   std::array<char, 16'384> part;
   for (std::size_t i = 0; i < descriptors_.size(); ++i) {
     while (!ended_[i]) {
@@ -82,7 +82,7 @@ std::size_t Crowd::ended() {
   return static_cast<std::size_t>(std::ranges::count(ended_, true));
 }
 
-std::string Crowd::receive(std::size_t which, std::size_t enough, Duration limit) {
+std::string RawConnections::receive(std::size_t which, std::size_t enough, Duration limit) {
   const Deadline deadline = within(limit);
   std::string bytes;
   std::array<char, 16'384> part;
@@ -97,7 +97,7 @@ std::string Crowd::receive(std::size_t which, std::size_t enough, Duration limit
   return bytes;
 }
 
-void Crowd::leave(Leave how) {
+void RawConnections::leave(Leave how) {
   const linger at_once{1, 0};
   for (const int descriptor : descriptors_) {
     if (how == Leave::by_reset) {

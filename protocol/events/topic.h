@@ -46,7 +46,7 @@ Topic topic(std::string subject) {
 /// The subject of events about an invitation of API v2.
 inline std::string token_subject(const Uuid& token) { return std::string{as_text(token.bytes)}; }
 
-struct News {
+struct TopicEvent {
   enum class Kind : std::uint8_t {
     event,
     gap,      // events may have been missed: look again, or end

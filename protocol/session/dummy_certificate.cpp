@@ -1,4 +1,4 @@
-#include "protocol/session/decoy.h"
+#include "protocol/session/dummy_certificate.h"
 
 #include <sodium.h>
 #include <zlib.h>
@@ -44,7 +44,7 @@ std::vector<std::byte> make_certificate() {
 
 }  // namespace
 
-Bytes decoy_device_certificate() {
+Bytes dummy_device_certificate() {
   static const std::vector<std::byte> certificate = make_certificate();
   return certificate;
 }

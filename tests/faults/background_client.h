@@ -15,16 +15,16 @@
 
 namespace parsec::testing {
 
-class Companion {
+class BackgroundClient {
  public:
   /// What it does in a round: all, or only what needs no lock of the database.
   enum class Work : std::uint8_t { all, pings };
 
   /// Works from now on.
-  explicit Companion(std::shared_ptr<Organization> organization, Work work = Work::all);
-  ~Companion() { stop(); }
-  Companion(const Companion&) = delete;
-  Companion& operator=(const Companion&) = delete;
+  explicit BackgroundClient(std::shared_ptr<Organization> organization, Work work = Work::all);
+  ~BackgroundClient() { stop(); }
+  BackgroundClient(const BackgroundClient&) = delete;
+  BackgroundClient& operator=(const BackgroundClient&) = delete;
 
   /// So many more rounds are done. False: it failed, or not in time.
   bool await_rounds(std::uint64_t more, Duration limit = 10s);

@@ -1,9 +1,9 @@
-// Takes things to other servers (SMTP, HTTP): one thread around libcurl's multi interface, a few
-// transfers at once, connections reused. Fire and forget: who posts never waits and hears nothing
-// back; a transfer reports its own end, to the log for instance.
+// A queue of transfers to other servers (SMTP, HTTP): one thread around libcurl's multi interface,
+// a few transfers at once, connections reused. Fire and forget: who posts never waits and gets no
+// answer; a transfer reports its own end, to the log for instance.
 //
-// post() from any thread; everything of a transfer but its making runs on the courier's thread.
-// Bounded: what finds no room is dropped, and told so. One courier for each kind of work: a dead
+// post() from any thread; everything of a transfer but its making runs on the queue's thread.
+// Bounded: what finds no room is dropped, and told so. One queue for each kind of work: a dead
 // mail server then delays mails only.
 #pragma once
 
@@ -39,23 +39,23 @@ class Transfer {
   virtual std::optional<std::chrono::milliseconds> ended(CURL* handle, CURLcode result,
                                                          std::string_view error) = 0;
 
-  /// It will not be tried (again): there is no room, or the courier stops. The first is said on the
+  /// It will not be tried (again): there is no room, or the queue stops. The first is said on the
   /// thread that posts.
   virtual void dropped(std::string_view why) = 0;
 };
 
-struct CourierOptions {
+struct TransferQueueOptions {
   std::string name;          // of the thread, at most 15 characters
   std::size_t parallel = 4;  // transfers at once
   std::size_t room = 1024;   // transfers under way, waiting, and waiting for another try
 };
 
-class Courier {
+class TransferQueue {
  public:
-  explicit Courier(CourierOptions options);
-  ~Courier();  // stop() without grace
-  Courier(const Courier&) = delete;
-  Courier& operator=(const Courier&) = delete;
+  explicit TransferQueue(TransferQueueOptions options);
+  ~TransferQueue();  // stop() without grace
+  TransferQueue(const TransferQueue&) = delete;
+  TransferQueue& operator=(const TransferQueue&) = delete;
 
   /// Any thread. Never waits.
   void post(std::unique_ptr<Transfer> transfer);
@@ -85,10 +85,10 @@ class Courier {
   void drop(std::unique_ptr<Transfer> transfer, std::string_view why);
   void drop_everything();
 
-  static curl_socket_t open_socket(void* courier, curlsocktype purpose, curl_sockaddr* address);
-  static int close_socket(void* courier, curl_socket_t socket);
+  static curl_socket_t open_socket(void* queue, curlsocktype purpose, curl_sockaddr* address);
+  static int close_socket(void* queue, curl_socket_t socket);
 
-  const CourierOptions options_;
+  const TransferQueueOptions options_;
   CURLM* const multi_;
 
   std::atomic<std::size_t> pending_{0};  // all that was posted and has not ended

@@ -1,18 +1,18 @@
-#include "tests/faults/companion.h"
+#include "tests/faults/background_client.h"
 
 #include <algorithm>
 
 namespace parsec::testing {
 
-Companion::Companion(std::shared_ptr<Organization> organization, Work work)
+BackgroundClient::BackgroundClient(std::shared_ptr<Organization> organization, Work work)
     : organization_(std::move(organization)), work_(work), thread_([this] { run(); }) {}
 
-void Companion::stop() {
+void BackgroundClient::stop() {
   stopping_ = true;
   if (thread_.joinable()) thread_.join();
 }
 
-void Companion::run() {
+void BackgroundClient::run() {
   std::string failure;
   try {
     Session session = organization_->connect(organization_->alice());
@@ -26,7 +26,7 @@ void Companion::run() {
   changed_.notify_all();
 }
 
-void Companion::work(Session& session) {
+void BackgroundClient::work(Session& session) {
   const auto timed = [this](const auto& request) {
     const auto started = Clock::now();
     request();
@@ -53,23 +53,23 @@ void Companion::work(Session& session) {
   }
 }
 
-bool Companion::await_rounds(std::uint64_t more, Duration limit) {
+bool BackgroundClient::await_rounds(std::uint64_t more, Duration limit) {
   std::unique_lock lock{mutex_};
   const std::uint64_t wanted = rounds_ + more;
   changed_.wait_for(lock, limit, [&] { return ended_ || rounds_ >= wanted; });
   return rounds_ >= wanted;
 }
 
-std::uint64_t Companion::rounds() const {
+std::uint64_t BackgroundClient::rounds() const {
   const std::scoped_lock lock{mutex_};
   return rounds_;
 }
 
-std::int64_t Companion::slowest() const {
+std::int64_t BackgroundClient::slowest() const {
   return latencies_.empty() ? 0 : *std::ranges::max_element(latencies_);
 }
 
-std::int64_t Companion::median() const {
+std::int64_t BackgroundClient::median() const {
   if (latencies_.empty()) return 0;
   std::vector<std::int64_t> sorted = latencies_;
   const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);

@@ -14,7 +14,7 @@
 
 namespace parsec::db {
 
-class CostBook {
+class CostEstimator {
  public:
   /// Microseconds of a database connection.
   float cost_of(const Request& request) const;

@@ -1,4 +1,4 @@
-#include "engine/outbound/courier.h"
+#include "engine/outbound/transfer_queue.h"
 
 #include <pthread.h>
 #include <sys/socket.h>
@@ -41,7 +41,7 @@ void trust_as_the_system(CURL* handle) {
 
 }  // namespace
 
-struct Courier::Active {
+struct TransferQueue::Active {
   std::unique_ptr<Transfer> transfer;
   CURL* handle = nullptr;
   std::array<char, CURL_ERROR_SIZE> error{};
@@ -49,7 +49,8 @@ struct Courier::Active {
   ~Active() { curl_easy_cleanup(handle); }
 };
 
-Courier::Courier(CourierOptions options) : options_(std::move(options)), multi_(make_multi()) {
+TransferQueue::TransferQueue(TransferQueueOptions options)
+    : options_(std::move(options)), multi_(make_multi()) {
   curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(options_.parallel));
   sigset_t all, before;
   ::sigfillset(&all);
@@ -59,13 +60,13 @@ Courier::Courier(CourierOptions options) : options_(std::move(options)), multi_(
   ::pthread_setname_np(thread_.native_handle(), options_.name.c_str());
 }
 
-Courier::~Courier() {
+TransferQueue::~TransferQueue() {
   stop(milliseconds{0});
   curl_multi_cleanup(multi_);
   curl_global_cleanup();
 }
 
-void Courier::post(std::unique_ptr<Transfer> transfer) {
+void TransferQueue::post(std::unique_ptr<Transfer> transfer) {
   if (pending_.fetch_add(1, std::memory_order_relaxed) >= options_.room) {
     drop(std::move(transfer), "too many are waiting");
     return;
@@ -81,7 +82,7 @@ void Courier::post(std::unique_ptr<Transfer> transfer) {
   }
 }
 
-void Courier::stop(milliseconds grace) {
+void TransferQueue::stop(milliseconds grace) {
   {
     const std::lock_guard lock{mutex_};
     stop_at_ = Clock::now() + grace;
@@ -90,7 +91,7 @@ void Courier::stop(milliseconds grace) {
   if (thread_.joinable()) thread_.join();
 }
 
-void Courier::run() {
+void TransferQueue::run() {
   while (true) {
     take_posted();
     while (active_.size() < options_.parallel && !ready_.empty()) {
@@ -107,7 +108,7 @@ void Courier::run() {
   drop_everything();
 }
 
-void Courier::take_posted() {
+void TransferQueue::take_posted() {
   {
     const std::lock_guard lock{mutex_};
     std::ranges::move(posted_, std::back_inserter(ready_));
@@ -126,16 +127,16 @@ void Courier::take_posted() {
   }
 }
 
-void Courier::start(std::unique_ptr<Transfer> transfer) {
+void TransferQueue::start(std::unique_ptr<Transfer> transfer) {
   auto active = std::make_unique<Active>();
   CURL* const handle = active->handle = curl_easy_init();
   if (handle == nullptr) return drop(std::move(transfer), "out of memory");
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);  // never wait for a resolver that hangs
   curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, active->error.data());
-  curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, &Courier::open_socket);
+  curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, &TransferQueue::open_socket);
   curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, this);
-  curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, &Courier::close_socket);
+  curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, &TransferQueue::close_socket);
   curl_easy_setopt(handle, CURLOPT_CLOSESOCKETDATA, this);
   trust_as_the_system(handle);
   if (!transfer->prepare(handle)) return settle(std::move(transfer), std::nullopt);
@@ -144,7 +145,7 @@ void Courier::start(std::unique_ptr<Transfer> transfer) {
   active_.emplace(handle, std::move(active));
 }
 
-void Courier::collect_ended() {
+void TransferQueue::collect_ended() {
   int left = 0;
   while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
@@ -161,7 +162,7 @@ void Courier::collect_ended() {
   }
 }
 
-void Courier::settle(std::unique_ptr<Transfer> transfer, std::optional<milliseconds> again) {
+void TransferQueue::settle(std::unique_ptr<Transfer> transfer, std::optional<milliseconds> again) {
   if (again) {
     later_.emplace(Clock::now() + *again, std::move(transfer));
   } else {
@@ -170,11 +171,11 @@ void Courier::settle(std::unique_ptr<Transfer> transfer, std::optional<milliseco
   }
 }
 
-bool Courier::finished_stopping() {
+bool TransferQueue::finished_stopping() {
   return stopping_ && ((active_.empty() && ready_.empty()) || Clock::now() >= *stopping_);
 }
 
-int Courier::wait_milliseconds() const {
+int TransferQueue::wait_milliseconds() const {
   if (active_.size() < options_.parallel && !ready_.empty()) return 0;
   auto until = Clock::now() + std::chrono::minutes{10};
   if (!later_.empty()) until = std::min(until, later_.begin()->first);
@@ -183,13 +184,13 @@ int Courier::wait_milliseconds() const {
   return static_cast<int>(std::max<std::int64_t>(left, 0));
 }
 
-void Courier::drop(std::unique_ptr<Transfer> transfer, std::string_view why) {
+void TransferQueue::drop(std::unique_ptr<Transfer> transfer, std::string_view why) {
   transfer->dropped(why);
   dropped_.fetch_add(1, std::memory_order_relaxed);
   pending_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void Courier::drop_everything() {
+void TransferQueue::drop_everything() {
   // Without this curl would say goodbye on the connections it keeps, and wait for an answer.
   for (const curl_socket_t socket : sockets_) ::shutdown(socket, SHUT_RDWR);
   for (auto& [handle, active] : active_) {
@@ -203,15 +204,15 @@ void Courier::drop_everything() {
   later_.clear();
 }
 
-curl_socket_t Courier::open_socket(void* courier, curlsocktype, curl_sockaddr* address) {
+curl_socket_t TransferQueue::open_socket(void* queue, curlsocktype, curl_sockaddr* address) {
   const curl_socket_t socket =
       ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-  if (socket != CURL_SOCKET_BAD) static_cast<Courier*>(courier)->sockets_.insert(socket);
+  if (socket != CURL_SOCKET_BAD) static_cast<TransferQueue*>(queue)->sockets_.insert(socket);
   return socket;
 }
 
-int Courier::close_socket(void* courier, curl_socket_t socket) {
-  static_cast<Courier*>(courier)->sockets_.erase(socket);
+int TransferQueue::close_socket(void* queue, curl_socket_t socket) {
+  static_cast<TransferQueue*>(queue)->sockets_.erase(socket);
   return ::close(socket);
 }
 

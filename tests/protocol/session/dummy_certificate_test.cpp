@@ -1,4 +1,4 @@
-#include "protocol/session/decoy.h"
+#include "protocol/session/dummy_certificate.h"
 
 #include <gtest/gtest.h>
 #include <sodium.h>
@@ -8,8 +8,8 @@
 namespace parsec::protocol {
 namespace {
 
-TEST(Decoy, LoadsLikeAStoredCertificate) {
-  const auto certificate = unverified_load<DeviceCertificate>(decoy_device_certificate());
+TEST(DummyCertificate, LoadsLikeAStoredCertificate) {
+  const auto certificate = unverified_load<DeviceCertificate>(dummy_device_certificate());
   ASSERT_TRUE(certificate) << certificate.error().detail;
   // A key that is no point of the curve would be refused at once, in a fraction of the time.
   EXPECT_EQ(crypto_core_ed25519_is_valid_point(
