@@ -33,6 +33,19 @@ void organization_status(Request& call, std::string_view organization_id) {
   call.text(organization_id);
 }
 
+const Function organization_is_expired_function{
+    .name = "organization_is_expired",
+    .sql = "SELECT * FROM parsec_ext.organization_is_expired($1)",
+    .parameter_count = 1,
+    .access = Access::read,
+};
+
+void organization_is_expired(Request& call, std::string_view organization_id) {
+  call.function = &organization_is_expired_function;
+  call.route = route_of(organization_id);
+  call.text(organization_id);
+}
+
 // Adds up all that the organization has.
 const Function organization_stats_function{
     .name = "organization_stats",

@@ -11,6 +11,7 @@ namespace parsec::db::functions {
 
 extern const Function organization_create_function;
 extern const Function organization_status_function;
+extern const Function organization_is_expired_function;
 extern const Function organization_stats_function;
 extern const Function organization_update_function;
 extern const Function organization_bootstrap_function;
@@ -26,6 +27,12 @@ struct OrganizationStatusColumns {
 };
 /// status: not_found.
 void organization_status(Request& call, std::string_view organization_id);
+
+struct OrganizationIsExpired {
+  static constexpr int expired = 1;
+};
+/// status: ok. expired: it is, or will be in a moment (clocks of other servers may be ahead).
+void organization_is_expired(Request& call, std::string_view organization_id);
 
 struct OrganizationStatsColumns {
   static constexpr int data_size = 1;

@@ -48,6 +48,9 @@ class EventRouter {
   void route_gap();
 
   std::size_t sessions() const { return sessions_; }
+  bool has_sessions_of(std::string_view organization_id) const {
+    return organizations_.contains(organization_id);
+  }
 
  private:
   using Sessions = std::vector<Session*>;

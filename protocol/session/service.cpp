@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <utility>
+#include <variant>
 
 #include "engine/host/log.h"
 
@@ -28,6 +29,7 @@ Service::Service(const Settings& settings, engine::Transport& transport, db::Gat
                 [this](engine::ConnectionId claimer) {
                   if (auto* session = find(claimer)) session->on_presence_told();
                 }),
+      expirations_(database, [this](const EventPointer& event) { router_.route(event); }),
       pages_(settings.backend_address, settings.server_name),
       wrong_tokens_(settings.wrong_token_pause, settings.most_wrong_token_pause),
       memory_(memory),
@@ -135,7 +137,10 @@ bool Service::drain_replies() {
   for (int taken = 0; taken < items_per_turn; ++taken) {
     auto* request = database_.next_reply();
     if (request == nullptr) return false;
-    if (blocks_.take_reply(request) || presence_.take_reply(request)) continue;
+    if (blocks_.take_reply(request) || presence_.take_reply(request) ||
+        expirations_.take_reply(request)) {
+      continue;
+    }
     if (auto* session = find(engine::ConnectionId::unpacked(request->tag))) {
       session->on_database_reply(request);
       count_memory(*session);
@@ -166,8 +171,7 @@ bool Service::drain_events() {
     if (!events_.next(item)) return false;
     switch (item.kind) {
       case InboxItem::Kind::event:
-        presence_.hear(item.event->event());
-        router_.route(EventPointer{item.event});
+        hand_on(EventPointer{item.event});
         break;
       case InboxItem::Kind::fence_kept:
       case InboxItem::Kind::fence_broken:
@@ -187,8 +191,16 @@ bool Service::drain_events() {
   return true;
 }
 
+void Service::hand_on(const EventPointer& event) {
+  const Event& content = event->event();
+  presence_.hear(content);
+  if (!std::holds_alternative<OrganizationExpired>(content.content)) return router_.route(event);
+  if (router_.has_sessions_of(content.organization_id)) expirations_.start(event);
+}
+
 void Service::retry_waiting() {
   presence_.retry();
+  expirations_.retry();
   // Each is asked once: who finds the ring full again puts itself back.
   for (auto waiting = std::exchange(waiting_, {}); const auto connection : waiting) {
     if (auto* session = find(connection)) {

@@ -20,6 +20,7 @@
 #include "engine/host/occasional.h"
 #include "protocol/events/claimer_presence.h"
 #include "protocol/events/event_bus.h"
+#include "protocol/events/expiration_check.h"
 #include "protocol/mail/outbox.h"
 #include "protocol/pages/pages.h"
 #include "protocol/session/event_router.h"
@@ -86,6 +87,7 @@ class Service final : public engine::Handler {
   bool drain_replies();
   bool drain_blocks();
   bool drain_events();
+  void hand_on(const EventPointer& event);
   void retry_waiting();
   void count_memory(Session& session);
   void recount(Session& session, std::size_t held, std::size_t strange);
@@ -107,6 +109,7 @@ class Service final : public engine::Handler {
   EventInbox& events_;
   Outbox& outbox_;
   ClaimerPresence presence_;
+  ExpirationCheck expirations_;
   const Pages pages_;
   EventRouter router_;
   std::vector<std::unique_ptr<Session>> sessions_;  // by slot

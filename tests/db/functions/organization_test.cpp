@@ -66,6 +66,23 @@ TEST_F(FunctionsOrganization, IsCreatedAnewUntilItIsBootstrapped) {
   EXPECT_EQ(far_away, reply->rows().datetime(0, OrganizationStatusColumns::expiration_date));
 }
 
+TEST_F(FunctionsOrganization, IsExpiredOrIsNot) {
+  const auto expired = [&] {
+    const auto reply = sql.call([&](db::Request& call) { organization_is_expired(call, id); });
+    return reply->rows().boolean(0, OrganizationIsExpired::expired);
+  };
+  EXPECT_FALSE(expired()) << "it does not exist";
+  sql.status(create("token"));
+  EXPECT_FALSE(expired());
+  for (const char* date : {"-1 second", "3 seconds"}) {
+    sql.run(std::string{"UPDATE organization SET expiration_date = now() + interval '"} + date +
+            "'");
+    EXPECT_TRUE(expired()) << date;
+  }
+  sql.status(create("token", far_away));
+  EXPECT_FALSE(expired());
+}
+
 TEST_F(FunctionsOrganization, BootstrapNeedsTheToken) {
   EXPECT_EQ("not_found", sql.status(bootstrap("")));
   sql.status(create("token"));

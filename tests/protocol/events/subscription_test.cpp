@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "db/functions/organization.h"
 #include "tests/support/service_fixture.h"
 
 namespace parsec::testing {
@@ -34,6 +35,12 @@ class SubscriptionTest : public ::testing::Test, public ServiceFixture {
       rows.push_back({null_cell(), uuid_cell(realm(number)), text_cell("OWNER")});
     }
     answer(rows);
+  }
+  /// What the database says of an organization of which an expiration was told.
+  void answer_expired(bool is_expired) {
+    ASSERT_EQ(database.submitted.front()->function,
+              &db::functions::organization_is_expired_function);
+    answer({{text_cell("ok"), bool_cell(is_expired)}});
   }
   void tell(Event::Content content) { event({"Org", std::move(content)}); }
 
@@ -191,14 +198,32 @@ TEST_F(SubscriptionTest, RevocationAndExpirationEndConnectionsAtOnce) {
   EXPECT_EQ(take_sent(bob).back().close_code(), 1000);
   EXPECT_TRUE(take_sent(alice).empty());
   tell(OrganizationExpired{});
+  answer_expired(true);
   EXPECT_EQ(take_sent(alice).back().close_code(), 1000);
   EXPECT_TRUE(take_sent(other).empty());
+}
+
+TEST_F(SubscriptionTest, AnOldExpirationDoesNotEndTheConnectionsOfARenewedOrganization) {
+  const auto alice = open_device("Org", "alice@dev1");
+  tell(OrganizationExpired{});
+  answer_expired(false);
+  EXPECT_FALSE(is_closed(alice));
+  EXPECT_TRUE(take_sent(alice).empty());
+  EXPECT_EQ(database.acquired, 0);
+}
+
+TEST_F(SubscriptionTest, AnExpirationNobodyIsConcernedByAsksNothing) {
+  const auto alice = open_device("Other", "alice@dev1");
+  tell(OrganizationExpired{});
+  EXPECT_TRUE(database.submitted.empty());
+  EXPECT_FALSE(is_closed(alice));
 }
 
 TEST_F(SubscriptionTest, AHandshakeUnderWayTellsItsResultWhateverTheEvent) {
   const auto expired = start_device("Org", "alice@dev1");
   tell(OrganizationExpired{});  // of the update that the database shows next
   answer_handshake("alice@dev1", true);
+  answer_expired(true);
   answer({{text_cell("ok")}});  // the notice to all servers
   auto sent = take_sent(expired);
   ASSERT_EQ(sent.size(), 2u);

@@ -44,6 +44,19 @@ AS $$
     ON o.organization_id = organization_status.organization_id
 $$;
 
+-- ok. Whether organization.expired holds still. A server of another make tells by its own clock,
+-- which may be ahead of the database's: hence the seconds.
+CREATE OR REPLACE FUNCTION parsec_ext.organization_is_expired(organization_id text)
+RETURNS TABLE (status text, expired boolean)
+LANGUAGE sql STABLE ROWS 1
+AS $$
+  SELECT 'ok', EXISTS (
+    SELECT FROM public.organization AS o
+    WHERE o.organization_id = organization_is_expired.organization_id
+      AND o.expiration_date <= clock_timestamp() + interval '5 seconds'
+  )
+$$;
+
 -- ok, not_found. The one command whose cost is that of what it adds up: the organization's blocks
 -- and vlob versions, found by the indexes that begin with the organization. It is rare and manual.
 CREATE OR REPLACE FUNCTION parsec_ext.organization_stats(organization_id text)
