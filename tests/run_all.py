@@ -3,11 +3,12 @@
 
 One stage after the other, each with its own build:
   release   everything: unit tests, the real program, conformance, benchmarks in smoke mode, tidiness
+  fuzz      each fuzz target for a few seconds, where there is a Clang that can build them
   asan      the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
   tsan      the tests of engine and database, where threads meet, under ThreadSanitizer
-  fuzz      each fuzz target for a few seconds, where there is a Clang that can build them
 
-`./test release` runs one stage, `./test release -- -R protocol` hands the rest to ctest.
+`./test` runs the first two; `./test all` runs all of them, as continuous integration does.
+`./test asan` runs one stage, `./test release -- -R protocol` hands the rest to ctest.
 """
 import argparse
 import os
@@ -29,13 +30,14 @@ class Stage:
     targets: list[str]  # none: all
     ctest: list[str]
     toolchain: str = ""  # told by this file whether it is there; without it the stage is left out
+    always: bool = False  # not only when it is asked for
 
 
 STAGES = [
-    Stage("release", [], []),
+    Stage("release", [], [], always=True),
+    Stage("fuzz", [], [], toolchain="tests/fuzz/clang.cmake", always=True),
     Stage("asan", ["tests_engine", "tests_db", "tests_protocol", "tests_bench"], ["-L", "unit"]),
     Stage("tsan", ["tests_engine", "tests_db"], ["-L", "threads"]),
-    Stage("fuzz", [], [], toolchain="tests/fuzz/clang.cmake"),
 ]
 
 
@@ -125,7 +127,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("stage", nargs="*", choices=[[], *(s.preset for s in STAGES)], metavar="stage")
+    parser.add_argument("stage", nargs="*", choices=[[], "all", *(s.preset for s in STAGES)], metavar="stage")
     own = sys.argv[1:]
     ctest_arguments = []
     if "--" in own:
@@ -134,7 +136,7 @@ def main():
     wanted = parser.parse_args(own).stage
     total, lines = Count(), []
     for stage in STAGES:
-        if wanted and stage.preset not in wanted:
+        if not (stage.preset in wanted or "all" in wanted or (stage.always and not wanted)):
             continue
         if missing := lacks(stage):
             lines.append(f"{stage.preset}: left out, {missing}")

@@ -18,6 +18,8 @@
 
 namespace parsec::testing {
 
+inline constexpr std::int64_t mebibyte = 1 << 20;
+
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 

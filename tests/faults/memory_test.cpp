@@ -8,7 +8,6 @@
 namespace parsec::testing {
 namespace {
 
-constexpr std::int64_t mebibyte = 1 << 20;
 constexpr std::int64_t budget = 64 * mebibyte;
 /// What is no client's: the program itself, receive buffers, what the allocator has not given back.
 constexpr std::int64_t overhead = 96 * mebibyte;

@@ -13,7 +13,6 @@ using ::testing::Ge;
 using ::testing::Gt;
 using ::testing::Lt;
 
-constexpr std::int64_t mebibyte = 1 << 20;
 /// The longest a request of the well-behaved client may take, in µs: far above what is usual, far
 /// below what a stuck shard takes.
 constexpr std::int64_t latency_limit = 5'000'000;

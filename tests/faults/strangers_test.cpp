@@ -9,8 +9,6 @@
 namespace parsec::testing {
 namespace {
 
-constexpr std::int64_t mebibyte = 1 << 20;
-
 class StrangersAtWork : public FaultTest {
  protected:
   void start(std::vector<std::string> arguments) {

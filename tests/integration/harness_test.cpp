@@ -39,14 +39,14 @@ TEST_F(Harness, DocumentsTellKindsApart) {
   EXPECT_FALSE((Map{{"a", 1}, {"b", 2}}) == (Map{{"a", 1}, {"b", 3}}));
 }
 
-struct Row {
+struct ComparedRow {
   const char* name;
 };
 
 TEST_F(Harness, ARowThatThrowsFails) {
-  static const Row rows[]{{"good"}, {"bad"}};
+  static const ComparedRow rows[]{{"good"}, {"bad"}};
   const auto run = [] {
-    for_each_row(rows, [](const Row& row) {
+    for_each_row(rows, [](const ComparedRow& row) {
       if (row.name == std::string_view{"bad"}) throw ClientError("thrown by a row");
     });
   };

@@ -4,7 +4,7 @@
 namespace parsec::testing {
 namespace {
 
-class Users : public IntegrationTest {
+class UserChanges : public IntegrationTest {
  protected:
   /// A user that the server does not know yet.
   static Device newcomer(const Session& author, std::string_view name = "zoe",
@@ -41,7 +41,7 @@ class Users : public IntegrationTest {
 
 using Names = std::vector<std::string>;
 
-class UserCreate : public Users {};
+class UserCreate : public UserChanges {};
 
 TEST_F(UserCreate, AnyProfile) {
   Session alice = this->alice();
@@ -318,7 +318,7 @@ TEST_F(UserCreate, Check8HumanTaken) {
 
 // --- user_revoke ---------------------------------------------------------------------------------
 
-class UserRevoke : public Users {};
+class UserRevoke : public UserChanges {};
 
 TEST_F(UserRevoke, ServesTheCertificateAsSent) {
   auto [alice, bob] = pair();

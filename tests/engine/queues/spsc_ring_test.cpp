@@ -63,16 +63,16 @@ bool time_is_up(std::uint64_t step) {
 }
 
 TEST(SpscRing, KeepsOrderAndContentBetweenTwoThreads) {
-  struct Item {
+  struct Numbered {
     std::uint64_t number;
     std::uint64_t check;
   };
   constexpr std::uint64_t most = 2'000'000;
   constexpr std::uint64_t end = UINT64_MAX;
-  SpscRing<Item> ring(256);
+  SpscRing<Numbered> ring(256);
   std::uint64_t pushed = 0;
   std::thread producer([&] {
-    const auto push = [&](Item item) {
+    const auto push = [&](Numbered item) {
       while (!ring.try_push(item)) std::this_thread::yield();
     };
     for (; pushed < most && !time_is_up(pushed); ++pushed) push({pushed, ~pushed});
@@ -80,7 +80,7 @@ TEST(SpscRing, KeepsOrderAndContentBetweenTwoThreads) {
   });
   std::uint64_t wrong = 0;
   std::uint64_t popped = 0;
-  for (Item item{};;) {
+  for (Numbered item{};;) {
     if (!ring.try_pop(item)) {
       std::this_thread::yield();
       continue;

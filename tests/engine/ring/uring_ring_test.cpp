@@ -21,11 +21,13 @@
 #include <vector>
 
 #include "engine/queues/waker.h"
+#include "tests/support/text.h"
 
 namespace parsec::engine {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::text_of;
 
 class UringRingTest : public ::testing::TestWithParam<UringTier> {
  protected:
@@ -55,9 +57,6 @@ class UringRingTest : public ::testing::TestWithParam<UringTier> {
   }
   void peer_sends(std::string_view bytes) {
     EXPECT_EQ(::send(pair[1], bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
-  }
-  static std::string text_of(std::span<const std::byte> bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
   bool multishot() const { return GetParam() != UringTier::single_shot; }
 

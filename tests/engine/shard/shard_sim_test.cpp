@@ -13,6 +13,7 @@
 
 #include "engine/queues/spsc_ring.h"
 #include "tests/support/sim_shard.h"
+#include "tests/support/text.h"
 
 namespace parsec::testing {
 namespace {
@@ -51,10 +52,6 @@ SimShardOptions options_for(std::uint64_t seed) {
   options.limits.spare_buffers = 4;
   options.limits.spare_buffer_size = 2048;
   return options;
-}
-
-std::string text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 void expect_clean(const std::vector<std::string>& complaints) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/support/sim_shard.h"
+#include "tests/support/text.h"
 
 namespace parsec::testing {
 namespace {
@@ -21,10 +22,6 @@ using engine::ConnectionId;
 using engine::Count;
 using engine::Duration;
 using namespace std::chrono_literals;
-
-std::string text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 /// Notes what it is told, and does what the test hooks in.
 class ScriptedHandler : public engine::Handler {

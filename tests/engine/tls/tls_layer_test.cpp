@@ -9,20 +9,19 @@
 #include <vector>
 
 #include "tests/support/fake_transport.h"
+#include "tests/support/text.h"
 #include "tests/support/tls_certificate.h"
 #include "tests/support/tls_peer.h"
 
 namespace parsec::engine {
 namespace {
 
+using testing::text_of;
+
 using testing::FakeTransport;
 using testing::TlsCertificate;
 using testing::TlsPeer;
 using testing::TlsPeerOptions;
-
-std::string text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 struct Notes : Handler {
   explicit Notes(Transport& plain) : transport(plain) {}

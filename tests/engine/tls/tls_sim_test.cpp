@@ -13,6 +13,7 @@
 
 #include "engine/tls/tls_layer.h"
 #include "tests/support/sim_shard.h"
+#include "tests/support/text.h"
 #include "tests/support/tls_certificate.h"
 #include "tests/support/tls_peer.h"
 
@@ -24,10 +25,6 @@ using engine::CloseReason;
 using engine::ConnectionId;
 using engine::Duration;
 using namespace std::chrono_literals;
-
-std::string text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 enum class Ending : std::uint8_t {
   client_closes,  // after everything came back
