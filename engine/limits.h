@@ -30,6 +30,8 @@ struct Limits {
   /// How long an idle shard polls before it sleeps. 0: it sleeps at once, which leaves the core
   /// to others.
   std::chrono::microseconds spin{0};
+  /// How long it sleeps at most while nothing comes.
+  Duration longest_sleep = Duration::max();
 
   // Receiving. The buffers are shared by all connections of the shard and go back at the end of
   // the turn.

@@ -75,7 +75,9 @@ void Worker::run() {
   now_ = std::chrono::steady_clock::now();
   down_since_ = now_;
   std::optional<TimePoint> stop_deadline;
+  const engine::WatchedThread watched{fmt::format("database worker {}", number_), heartbeat_};
   for (;;) {
+    heartbeat_.beat(now_);
     take_connections();
     take_requests();
     start_segments();
@@ -324,7 +326,8 @@ bool Worker::has_arrivals() const {
 void Worker::sleep() {
   std::array<epoll_event, 64> events;
   const bool looks_again = outstanding_ > 0 || has_large_buffers();
-  int timeout_ms = looks_again ? static_cast<int>(check_interval.count()) : -1;
+  const auto longest = looks_again ? check_interval : engine::heartbeat_interval;
+  int timeout_ms = static_cast<int>(longest.count());
   waker_.park();
   if (has_arrivals() || (stopping_.load(std::memory_order_acquire) && outstanding_ == 0)) {
     timeout_ms = 0;

@@ -23,6 +23,7 @@
 #include "db/driver/counters.h"
 #include "db/workers/lane.h"
 #include "db/workers/schedule.h"
+#include "engine/host/heartbeats.h"
 #include "engine/host/memory_budget.h"
 #include "engine/queues/spsc_ring.h"
 #include "engine/queues/waker.h"
@@ -122,6 +123,7 @@ class Worker final : public LaneHost {
   std::array<std::atomic<std::size_t>, work_kinds> waiting_{};
   std::atomic<std::size_t> locked_routes_ = 0;
   std::vector<LaneGauge> gauges_;
+  engine::Heartbeat heartbeat_;
   engine::Waker waker_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::thread thread_;

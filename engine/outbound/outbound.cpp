@@ -96,7 +96,7 @@ OutboundDestination::OutboundDestination(OutboundDestinationSettings settings,
 Outbound::Outbound(const OutboundSettings& settings) : settings_(settings) {
   assert(settings.threads > 0);
   for (std::uint32_t i = 0; i < settings.threads; ++i) {
-    workers_.push_back(std::make_unique<OutboundWorker>());
+    workers_.push_back(std::make_unique<OutboundWorker>(i));
   }
 }
 

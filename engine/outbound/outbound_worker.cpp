@@ -63,7 +63,7 @@ std::size_t expected_bytes(const OutboundRequest& request, double mean_answer) {
 
 }  // namespace
 
-OutboundWorker::OutboundWorker() {
+OutboundWorker::OutboundWorker(std::uint32_t number) : number_(number) {
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
       (multi_ = curl_multi_init()) == nullptr) {
     throw std::system_error(ENOMEM, std::generic_category(), "libcurl");
@@ -110,9 +110,11 @@ void OutboundWorker::stop() {
 }
 
 void OutboundWorker::run() {
+  const WatchedThread watched{"outbound worker " + std::to_string(number_), heartbeat_};
   while (!stopping_.load(std::memory_order_acquire)) {
     take_requests();
     const auto now = Clock::now();
+    heartbeat_.beat(now);
     for (const auto& queue : queues_) {
       expire(*queue, now);
       wake_resting(*queue, now);
@@ -361,9 +363,8 @@ void OutboundWorker::sleep() {
     waker_.unpark();
     return;
   }
-  constexpr milliseconds longest{60'000};
   curl_waitfd extra{waker_.fd(), CURL_WAIT_POLLIN, 0};
-  curl_multi_poll(multi_, &extra, 1, time_to_next(longest), nullptr);
+  curl_multi_poll(multi_, &extra, 1, time_to_next(heartbeat_interval), nullptr);
   waker_.unpark();
   waker_.drain();
 }

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/host/heartbeats.h"
 #include "engine/outbound/outbound.h"
 #include "engine/outbound/outbound_transfer.h"
 #include "engine/queues/fair_queue.h"
@@ -20,7 +21,7 @@ namespace parsec::engine {
 
 class OutboundWorker {
  public:
-  OutboundWorker();
+  explicit OutboundWorker(std::uint32_t number);
   ~OutboundWorker();
   OutboundWorker(const OutboundWorker&) = delete;
   OutboundWorker& operator=(const OutboundWorker&) = delete;
@@ -74,6 +75,8 @@ class OutboundWorker {
   int time_to_next(std::chrono::milliseconds most) const;
   void sleep();
 
+  const std::uint32_t number_;
+  Heartbeat heartbeat_;
   CURLM* multi_;
   Waker waker_;
   std::vector<std::unique_ptr<Queue>> queues_;

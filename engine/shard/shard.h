@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/host/heartbeats.h"
 #include "engine/host/log.h"
 #include "engine/host/occasional.h"
 #include "engine/queues/waker.h"
@@ -39,6 +40,7 @@ namespace parsec::engine {
 struct ShardControl {
   Waker waker;
   Counters counters;
+  Heartbeat heartbeat;
 
   /// Any thread. The shard stops politely; see Handler::on_shutdown.
   void request_stop() {
@@ -142,6 +144,7 @@ bool Shard<R>::turn(Handler& handler) {
   now_ = ring_.now();
   if (ring_.lost_completions()) start_over(handler);
   counters_.add(Count::turns);
+  control_.heartbeat.beat(now_);
   busy_ = false;
 
   if (!stopping_ && control_.stop_requested()) begin_stop(handler);
@@ -200,8 +203,11 @@ WaitTime Shard<R>::time_to_next_event(const Handler& handler) const {
     const bool rests = listener.socket != Socket::none && !listener.accepting && !stopping_;
     if (rests) next = std::min(next, listener.resting_until);
   }
-  if (next == TimePoint::max()) return wait_forever;
-  return std::max(WaitTime::zero(), std::chrono::duration_cast<WaitTime>(next - ring_.now()));
+  const WaitTime longest =
+      limits_.longest_sleep == Duration::max() ? wait_forever : WaitTime{limits_.longest_sleep};
+  if (next == TimePoint::max()) return longest;
+  const auto left = std::chrono::duration_cast<WaitTime>(next - ring_.now());
+  return std::clamp(left, WaitTime::zero(), longest);
 }
 
 // --- Stopping ---

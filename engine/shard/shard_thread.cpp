@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "engine/host/heartbeats.h"
 #include "engine/host/log.h"
 #include "engine/shard/shard.h"
 
@@ -98,7 +99,9 @@ std::expected<std::unique_ptr<ShardThreads>, std::string> ShardThreads::start(
 }
 
 ShardThreads::ShardThreads(ShardThreadsOptions options, HandlerFactory factory)
-    : options_(std::move(options)), factory_(std::move(factory)) {}
+    : options_(std::move(options)), factory_(std::move(factory)) {
+  options_.limits.longest_sleep = heartbeat_interval;  // the shards are watched
+}
 
 ShardThreads::~ShardThreads() {
   stop();
@@ -149,6 +152,7 @@ void ShardThreads::run(ShardIndex index, std::vector<Socket> listeners,
     return fail(problem.what());
   }
   running.started.set_value(ring->describe());
+  const WatchedThread watched{"shard " + std::to_string(number), running.control.heartbeat};
   shard.run(*handler);
 }
 

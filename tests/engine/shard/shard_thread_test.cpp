@@ -8,11 +8,13 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <future>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "engine/host/heartbeats.h"
 #include "engine/queues/spsc_ring.h"
 #include "tests/support/loopback.h"
 
@@ -393,6 +395,37 @@ TEST_P(ShardThreadsTest, IsWokenByOtherThreads) {
     for (Loopback& client : clients) ASSERT_EQ(client.receive(4).bytes, "ping");
   }
   EXPECT_GT(count(Count::wake_ups), 0u);
+}
+
+// --- Whether they turn over ---
+
+TEST(ShardThreads, OneThatHangsIsNamedAndOnesThatSleepAreNot) {
+  std::promise<void> release;
+  std::shared_future<void> released = release.get_future().share();
+  class Hanging final : public TestHandler {
+   public:
+    Hanging(Transport& transport, std::shared_future<void> until)
+        : TestHandler(transport), until_(std::move(until)) {}
+    void on_data(ConnectionId, std::span<std::byte>) override { until_.wait(); }
+
+   private:
+    std::shared_future<void> until_;
+  };
+  const auto threads =
+      ShardThreads::start({.shards = 2}, [&](ShardIndex, Transport& transport, Waker&) {
+        return std::make_unique<Hanging>(transport, released);
+      });
+  ASSERT_TRUE(threads.has_value()) << threads.error();
+  Loopback client((*threads)->port());
+  client.send("hang");
+  constexpr auto limit = 2 * heartbeat_interval;
+  EXPECT_TRUE(eventually([&] { return !stalled_threads(limit, Clock::now()).empty(); }));
+  // The other one has slept for as long.
+  const auto stalls = stalled_threads(limit, Clock::now());
+  release.set_value();
+  ASSERT_EQ(stalls.size(), 1u);
+  EXPECT_TRUE(stalls[0].thread.starts_with("shard ")) << stalls[0].thread;
+  EXPECT_TRUE(eventually([&] { return stalled_threads(limit, Clock::now()).empty(); }));
 }
 
 // --- Starting ---
