@@ -118,6 +118,16 @@ Command invite_delete(Session& session, Fields fields) {
   if (!fields.valid()) co_return session.reply_bad_message(fields);
 
   const InvitationKey key{std::string{session.organization_id()}, token};
+  // A claimer on another server may not have its last answer yet: a 2.0 server reads the conduit
+  // some milliseconds after it heard of a change, and cuts the claimer off when the invitation is
+  // deleted by then. A claimer that has what it came for leaves.
+  if (reason == "FINISHED") {
+    constexpr std::chrono::milliseconds step{10};
+    auto left = session.service().settings().finished_claimer_time;
+    for (; left > step && session.service().presence().is_ready_elsewhere(key); left -= step) {
+      co_await session.pause(step);
+    }
+  }
   auto& call = session.new_call();
   db::functions::invite_delete(call, author_of(session), token, reason,
                                invite_status_changed(key, session.user_id(), "DELETED").bytes());

@@ -43,6 +43,11 @@ std::optional<ClaimerCounts::Announcement> ClaimerCounts::announce(Entry& entry,
   return Announcement{status, entry.greeter};
 }
 
+bool ClaimerCounts::contains(const InvitationKey& key) const {
+  const std::lock_guard lock{mutex_};
+  return entries_.contains(key);
+}
+
 std::size_t ClaimerCounts::size() const {
   const std::lock_guard lock{mutex_};
   return entries_.size();

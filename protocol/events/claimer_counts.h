@@ -56,6 +56,8 @@ class ClaimerCounts {
   /// again: it was not told (the database could not be reached). The result as above.
   std::optional<Announcement> announced(const InvitationKey& key, bool again);
 
+  /// It has claimers here, or an announcement under way.
+  bool contains(const InvitationKey& key) const;
   /// Invitations with claimers, or with an announcement under way.
   std::size_t size() const;
 

@@ -47,6 +47,11 @@ class ClaimerPresence {
     return ready_.contains(key) ? "READY" : "IDLE";
   }
 
+  /// A claimer is connected to another server, as far as is known.
+  bool is_ready_elsewhere(const InvitationKey& key) const {
+    return ready_.contains(key) && !counts_.contains(key);
+  }
+
   // --- For the service
   /// True: the reply to an announcement, which is taken.
   bool take_reply(db::Request* reply);

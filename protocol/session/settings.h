@@ -55,6 +55,9 @@ struct Settings {
   std::size_t max_waiting_requests = 128;
   /// How long API v1 waits for the other side of an invitation (protocol/7-apiv1.md §7.3).
   std::chrono::milliseconds claim_timeout{300'000};
+  /// What a claimer that is connected to another server has to leave before the invitation that its
+  /// greeter says is FINISHED is deleted (protocol/5-invite.md §5.1).
+  std::chrono::milliseconds finished_claimer_time{1'000};
   /// While more reply bytes than this wait for a client, its next request waits too. Must equal
   /// engine::Limits::output_high_water.
   std::size_t output_high_water = 256 * 1024;

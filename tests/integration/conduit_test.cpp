@@ -123,6 +123,46 @@ TEST_F(Conduit, APeerThatWaitsElsewhereIsToldOfARestart) {
   }
 }
 
+/// The claimer's server, as a 2.0 server is to others: it reads the conduit a while after it heard
+/// that something changed.
+TEST_F(Conduit, AClaimerOfASlowServerGetsItsLastAnswer) {
+  Session alice = this->alice();
+  alice.subscribe();
+  const Uuid invitation =
+      alice.require("invite_new", {{"type", "DEVICE"}, {"send_email", false}})["token"].uuid();
+  DatabaseProbe slow_server = database();
+  slow_server.listen();
+  const Map of_invitation{{"organization_id", alice.organization_id()}, {"token", invitation}};
+  const auto tell_status = [&](const char* status) {
+    slow_server.notify("invite.status_changed",
+                       of_invitation.with({{"greeter", "alice"}, {"status_str", status}}));
+  };
+  EXPECT_EQ(alice.next_event(), invitation_event(invitation, "IDLE")) << "it is new";
+  tell_status("READY");
+  EXPECT_EQ(alice.next_event(), invitation_event(invitation, "READY"));
+
+  // The greeter talks first, so its Listen clears the conduit that the claimer has still to look
+  // at.
+  alice.start("invite_1_greeter_wait_peer",
+              {{"token", invitation}, {"greeter_public_key", Octets{std::string(32, 'g')}}});
+  const auto row = [&](const char* column) {
+    return slow_server.value(std::string{"SELECT "} + column + " FROM invitation WHERE token = $1",
+                             {invitation});
+  };
+  while (row("conduit_greeter_payload IS NULL") == Document(true)) slow_server.next_notification();
+  slow_server.execute("UPDATE invitation SET conduit_claimer_payload = $2 WHERE token = $1",
+                      {invitation, Octets{std::string(32, 'c')}});
+  slow_server.notify("invite.conduit_updated", of_invitation);
+  ASSERT_THAT(alice.reply(), Ok({{"claimer_public_key", Octets{std::string(32, 'c')}}}));
+  alice.start("invite_delete", {{"token", invitation}, {"reason", "FINISHED"}});
+  EXPECT_TRUE(alice.stays_silent()) << "for as long as the claimer's server needs";
+  EXPECT_EQ(row("conduit_state::text"), Document("2_1_CLAIMER_HASHED_NONCE"));
+  EXPECT_EQ(row("deleted_on IS NULL"), Document(true)) << "the claimer is given its answer";
+  tell_status("IDLE");
+  EXPECT_THAT(alice.reply(), Ok({}));
+  EXPECT_EQ(row("deleted_on IS NULL"), Document(false));
+}
+
 TEST_F(Conduit, DeletionWakesWhoeverWaits) {
   Session alice = this->alice();
   for (const bool greeter_waits : {true, false}) {
