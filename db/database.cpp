@@ -90,7 +90,11 @@ std::expected<void, std::string> prepare_schema(Connection& connection, const Se
   if (auto installed = install_extensions(connection); !installed) {
     return Failure(installed.error());
   }
-  return check_rights(connection);
+  if (auto checked = check_rights(connection); !checked) return checked;
+  if (const auto noted = note_functions_used(connection); !noted) {
+    return Failure("Cannot note that the stored functions are used: " + noted.error().message);
+  }
+  return {};
 }
 
 /// Connections of each worker.
@@ -239,7 +243,8 @@ std::expected<std::unique_ptr<Database>, std::string> Database::start(const Sett
         "The number of database connections must be at least 2 (one of them listens for "
         "notifications), and the minimum not above the maximum");
   }
-  ConnectionOptions options{settings.target.location, settings.application_name, settings.session};
+  ConnectionOptions options{settings.target.location, settings.application_name, settings.session,
+                            functions_alias()};
   std::unique_ptr<EmbeddedCluster> cluster;
   if (settings.target.kind != Target::Kind::server) {
     auto started = EmbeddedCluster::start(settings.target);

@@ -261,7 +261,7 @@ def check_functions():
     for name in tracked("db/schema/sql/functions/*.sql"):
         text = (ROOT / name).read_text()
         all_sql = "\n".join((ROOT / other).read_text() for other in tracked("db/schema/sql/*.sql"))
-        for found in re.finditer(r"CREATE (?:OR REPLACE )?FUNCTION\s+(?:parsec_ext\.)?(\w+)", text):
+        for found in re.finditer(r"CREATE (?:OR REPLACE )?FUNCTION\s+(?:parsec_functions\.)?(\w+)", text):
             function = found[1]
             called_by_sql = len(re.findall(rf"\b{function}\s*\(", all_sql)) > 1
             if not re.search(rf"\b{function}\b", cpp) and not called_by_sql:

@@ -41,6 +41,10 @@ int migrate_backend(const MigrateCommand& command) {
                 static_cast<long long>(sequence.taken),
                 sequence.repaired ? "repaired" : "would be repaired");
   }
+  for (const std::string& schema : report.unused_functions) {
+    std::printf("functions in %s: used by no server: %s\n", schema.c_str(),
+                command.dry_run ? "would be removed" : "removed");
+  }
   if (!report.error.empty()) std::fprintf(stderr, "Error: %s\n", report.error.c_str());
   return report.ok() ? 0 : 1;
 }

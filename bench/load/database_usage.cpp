@@ -34,7 +34,7 @@ class Watch final : public DatabaseWatch {
     if (has_statements_) {
       const auto calls =
           ask("SELECT COALESCE(sum(calls), 0)::bigint FROM pg_stat_statements "
-              "WHERE toplevel AND query LIKE '%parsec_ext.%'");
+              "WHERE toplevel AND query LIKE '%parsec_functions\\_%'");
       if (calls) counters.statements = number(*calls, 0);
     }
     return counters;

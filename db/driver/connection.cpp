@@ -150,6 +150,17 @@ void ResultDeleter::operator()(pg_result* result) const { PQclear(result); }
 
 void Connection::Deleter::operator()(pg_conn* connection) const { PQfinish(connection); }
 
+std::string SchemaAlias::resolved(std::string_view sql) const {
+  std::string result;
+  while (!written.empty()) {
+    const std::size_t place = sql.find(written);
+    if (place == sql.npos) break;
+    result.append(sql.substr(0, place)).append(actual);
+    sql.remove_prefix(place + written.size());
+  }
+  return result.append(sql);
+}
+
 std::string one_line(std::string_view message) {
   std::string result;
   for (const char c : message) {
@@ -192,7 +203,7 @@ std::expected<Connection, SqlError> Connection::open(const ConnectionOptions& op
   keywords.insert(keywords.end(), {"dbname", "client_encoding", nullptr});
   values.insert(values.end(), {options.conninfo.c_str(), "UTF8", nullptr});
 
-  Connection connection{connect(keywords.data(), values.data(), on_notice)};
+  Connection connection{connect(keywords.data(), values.data(), on_notice), options.alias};
   if (connection.native() == nullptr) return std::unexpected(SqlError{"", "out of memory"});
   if (PQstatus(connection.native()) != CONNECTION_OK) {
     return std::unexpected(SqlError{"", one_line(PQerrorMessage(connection.native()))});
@@ -218,7 +229,7 @@ std::string Connection::database() const {
 }
 
 std::expected<ResultPtr, SqlError> Connection::execute(const std::string& sql) {
-  return check(PQexec(native(), sql.c_str()));
+  return check(PQexec(native(), resolved(sql).c_str()));
 }
 
 std::expected<ResultPtr, SqlError> Connection::execute(
@@ -226,8 +237,8 @@ std::expected<ResultPtr, SqlError> Connection::execute(
   std::vector<std::string> terminated(parameters.begin(), parameters.end());
   std::vector<const char*> values;
   for (const std::string& parameter : terminated) values.push_back(parameter.c_str());
-  return check(PQexecParams(native(), sql.c_str(), static_cast<int>(values.size()), nullptr,
-                            values.data(), nullptr, nullptr, 0));
+  return check(PQexecParams(native(), resolved(sql).c_str(), static_cast<int>(values.size()),
+                            nullptr, values.data(), nullptr, nullptr, 0));
 }
 
 std::expected<ResultPtr, SqlError> Connection::check(pg_result* raw) {

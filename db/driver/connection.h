@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "db/driver/settings.h"
 
@@ -28,11 +29,21 @@ struct SqlError {
   std::string message;   // one line
 };
 
+/// A schema that has another name in each version of a program: SQL says `written`, PostgreSQL gets
+/// `actual`. Both empty: SQL is sent as it is.
+struct SchemaAlias {
+  std::string written;
+  std::string actual;
+
+  std::string resolved(std::string_view sql) const;
+};
+
 /// All a connection needs to be made again: copied to whoever connects.
 struct ConnectionOptions {
   std::string conninfo;  // a URL or keywords and values
   std::string application_name;
   SessionLimits limits;
+  SchemaAlias alias = {};
 };
 
 class Connection {
@@ -46,6 +57,8 @@ class Connection {
   int server_version() const;  // 150004 is 15.4
   std::string user() const;
   std::string database() const;
+  /// For what goes to native(); execute() does it by itself.
+  std::string resolved(std::string_view sql) const { return alias_.resolved(sql); }
 
   /// One or more statements, without parameters; the last one's result, as text.
   std::expected<ResultPtr, SqlError> execute(const std::string& sql);
@@ -57,10 +70,12 @@ class Connection {
   struct Deleter {
     void operator()(pg_conn* connection) const;
   };
-  explicit Connection(pg_conn* connection) : connection_(connection) {}
+  Connection(pg_conn* connection, SchemaAlias alias)
+      : connection_(connection), alias_(std::move(alias)) {}
   std::expected<ResultPtr, SqlError> check(pg_result* result);
 
   std::unique_ptr<pg_conn, Deleter> connection_;
+  SchemaAlias alias_;
 };
 
 /// The first line of a libpq message, without what only repeats itself.

@@ -73,7 +73,8 @@ bool Pipeline::prepare(const Function& function) {
   prepared_.push_back(&function);
   ++prepared_count_;
   expected_.push_back({Step::prepare, &function});
-  return PQsendPrepare(connection_.native(), function.name, function.sql, 0, nullptr) == 1;
+  const std::string sql = connection_.resolved(function.sql);
+  return PQsendPrepare(connection_.native(), function.name, sql.c_str(), 0, nullptr) == 1;
 }
 
 bool Pipeline::set_timeouts(std::chrono::milliseconds lock, std::chrono::milliseconds statement) {

@@ -44,7 +44,7 @@ struct SetStatement;
 /// defined beside their typed signature in db/functions/; their address identifies them.
 struct Function {
   const char* name;  // also the name of the prepared statement
-  const char* sql;   // e.g. "SELECT * FROM parsec_ext.vlob_read($1,$2,$3,$4,$5,$6)"
+  const char* sql;   // e.g. "SELECT * FROM parsec_functions.vlob_read($1,$2,$3,$4,$5,$6)"
   int parameter_count;
   Access access;
   /// Several calls as one statement; null: one by one.

@@ -17,28 +17,29 @@ constexpr Function read(const char* name, const char* sql, int parameters) {
 }
 
 const Function user_invite =
-    write("user_invite", "SELECT * FROM parsec_ext.user_invite($1,$2,$3)", 3);
+    write("user_invite", "SELECT * FROM parsec_functions.user_invite($1,$2,$3)", 3);
 const Function device_invite =
-    write("device_invite", "SELECT * FROM parsec_ext.device_invite($1,$2,$3)", 3);
-const Function user_cancel_invitation = write(
-    "user_cancel_invitation", "SELECT * FROM parsec_ext.user_cancel_invitation($1,$2,$3,$4)", 4);
+    write("device_invite", "SELECT * FROM parsec_functions.device_invite($1,$2,$3)", 3);
+const Function user_cancel_invitation =
+    write("user_cancel_invitation",
+          "SELECT * FROM parsec_functions.user_cancel_invitation($1,$2,$3,$4)", 4);
 const Function device_cancel_invitation =
     write("device_cancel_invitation",
-          "SELECT * FROM parsec_ext.device_cancel_invitation($1,$2,$3,$4)", 4);
+          "SELECT * FROM parsec_functions.device_cancel_invitation($1,$2,$3,$4)", 4);
 const Function user_get_invitation_creator =
     read("user_get_invitation_creator",
-         "SELECT * FROM parsec_ext.user_get_invitation_creator($1,$2)", 2);
+         "SELECT * FROM parsec_functions.user_get_invitation_creator($1,$2)", 2);
 const Function device_get_invitation_creator =
     read("device_get_invitation_creator",
-         "SELECT * FROM parsec_ext.device_get_invitation_creator($1,$2)", 2);
+         "SELECT * FROM parsec_functions.device_get_invitation_creator($1,$2)", 2);
 const Function user_claim =
-    write("user_claim", "SELECT * FROM parsec_ext.user_claim($1,$2,$3,$4)", 4);
+    write("user_claim", "SELECT * FROM parsec_functions.user_claim($1,$2,$3,$4)", 4);
 const Function device_claim =
-    write("device_claim", "SELECT * FROM parsec_ext.device_claim($1,$2,$3,$4)", 4);
+    write("device_claim", "SELECT * FROM parsec_functions.device_claim($1,$2,$3,$4)", 4);
 const Function kept_claim_function =
-    read("kept_claim", "SELECT * FROM parsec_ext.kept_claim($1,$2)", 2);
+    read("kept_claim", "SELECT * FROM parsec_functions.kept_claim($1,$2)", 2);
 const Function user_created_function =
-    read("user_created", "SELECT * FROM parsec_ext.user_created($1,$2)", 2);
+    read("user_created", "SELECT * FROM parsec_functions.user_created($1,$2)", 2);
 
 /// The function of that kind, and the parameters that all have.
 Request& start(Request& call, const Function& of_user, const Function& of_device, Invited kind,

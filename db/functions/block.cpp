@@ -16,7 +16,7 @@ using enum SqlType;
 constexpr std::array check_types{text, text, uuid, uuid};
 constexpr SetStatement block_create_check_set{
     .function = {.name = "block_create_check_set",
-                 .sql = "SELECT * FROM parsec_ext.block_create_check_set($1,$2,$3,$4)",
+                 .sql = "SELECT * FROM parsec_functions.block_create_check_set($1,$2,$3,$4)",
                  .parameter_count = check_types.size(),
                  .access = Access::read},
     .types = check_types,
@@ -25,7 +25,7 @@ constexpr SetStatement block_create_check_set{
 constexpr std::array create_types{text, text, uuid, uuid, int4};
 constexpr SetStatement block_create_set{
     .function = {.name = "block_create_set",
-                 .sql = "SELECT * FROM parsec_ext.block_create_set($1,$2,$3,$4,$5)",
+                 .sql = "SELECT * FROM parsec_functions.block_create_set($1,$2,$3,$4,$5)",
                  .parameter_count = create_types.size(),
                  .access = Access::shared_write},
     .types = create_types,
@@ -36,7 +36,7 @@ constexpr SetStatement block_create_set{
 constexpr std::array data_create_types{text, uuid, bytea};
 constexpr SetStatement block_data_create_set{
     .function = {.name = "block_data_create_set",
-                 .sql = "SELECT * FROM parsec_ext.block_data_create_set($1,$2,$3)",
+                 .sql = "SELECT * FROM parsec_functions.block_data_create_set($1,$2,$3)",
                  .parameter_count = data_create_types.size(),
                  .access = Access::shared_write},
     .types = data_create_types,
@@ -46,7 +46,7 @@ constexpr SetStatement block_data_create_set{
 constexpr std::array read_types{text, text, uuid};
 constexpr SetStatement block_read_set{
     .function = {.name = "block_read_set",
-                 .sql = "SELECT * FROM parsec_ext.block_read_set($1,$2,$3)",
+                 .sql = "SELECT * FROM parsec_functions.block_read_set($1,$2,$3)",
                  .parameter_count = read_types.size(),
                  .access = Access::read},
     .types = read_types,
@@ -56,7 +56,7 @@ constexpr SetStatement block_read_set{
 
 const Function block_create_check_function{
     .name = "block_create_check",
-    .sql = "SELECT * FROM parsec_ext.block_create_check($1,$2,$3,$4)",
+    .sql = "SELECT * FROM parsec_functions.block_create_check($1,$2,$3,$4)",
     .parameter_count = 4,
     .access = Access::read,
     .set = &block_create_check_set,
@@ -69,7 +69,8 @@ void block_create_check(Request& call, Author author, const Uuid& realm_id, cons
 }
 
 namespace {
-constexpr const char* block_create_sql = "SELECT * FROM parsec_ext.block_create($1,$2,$3,$4,$5,$6)";
+constexpr const char* block_create_sql =
+    "SELECT * FROM parsec_functions.block_create($1,$2,$3,$4,$5,$6)";
 }
 
 const Function block_create_function{
@@ -105,7 +106,7 @@ void block_create_alone(Request& call) {
 
 const Function block_read_function{
     .name = "block_read",
-    .sql = "SELECT * FROM parsec_ext.block_read($1,$2,$3)",
+    .sql = "SELECT * FROM parsec_functions.block_read($1,$2,$3)",
     .parameter_count = 3,
     .access = Access::read,
     .set = &block_read_set,
@@ -120,7 +121,7 @@ void block_read(Request& call, Author author, const Uuid& block_id) {
 // Its route is the block's, so whoever stores the same one is waited for in one order everywhere.
 const Function block_data_create_function{
     .name = "block_data_create",
-    .sql = "SELECT * FROM parsec_ext.block_data_create($1,$2,$3)",
+    .sql = "SELECT * FROM parsec_functions.block_data_create($1,$2,$3)",
     .parameter_count = 3,
     .access = Access::shared_write,
     .set = &block_data_create_set,
@@ -135,7 +136,7 @@ void block_data_create(Request& call, std::string_view organization_id, const Uu
 
 const Function block_data_read_function{
     .name = "block_data_read",
-    .sql = "SELECT * FROM parsec_ext.block_data_read($1,$2)",
+    .sql = "SELECT * FROM parsec_functions.block_data_read($1,$2)",
     .parameter_count = 2,
     .access = Access::read,
 };

@@ -8,7 +8,7 @@ namespace parsec::db::functions {
 // May wait for another creation of the same device ID: so it holds no other lock meanwhile.
 const Function device_create_function{
     .name = "device_create",
-    .sql = "SELECT * FROM parsec_ext.device_create($1,$2,$3,$4,$5,$6,$7,$8,$9)",
+    .sql = "SELECT * FROM parsec_functions.device_create($1,$2,$3,$4,$5,$6,$7,$8,$9)",
     .parameter_count = 9,
     .access = Access::solo_write,
 };
@@ -30,7 +30,7 @@ void device_create(Request& call, Author author, DateTime certified_on, const Ne
 
 const Function device_created_function{
     .name = "device_created",
-    .sql = "SELECT * FROM parsec_ext.device_created($1,$2)",
+    .sql = "SELECT * FROM parsec_functions.device_created($1,$2)",
     .parameter_count = 2,
     .access = Access::read,
 };
@@ -44,7 +44,7 @@ void device_created(Request& call, std::string_view organization_id, std::string
 // Writes no row, so it shares a transaction: one NOTIFY-ing commit for many pings.
 const Function ping_function{
     .name = "ping",
-    .sql = "SELECT * FROM parsec_ext.ping($1,$2,$3)",
+    .sql = "SELECT * FROM parsec_functions.ping($1,$2,$3)",
     .parameter_count = 3,
     .access = Access::shared_write,
 };

@@ -7,7 +7,7 @@ namespace parsec::db::functions {
 
 const Function handshake_authenticated_function{
     .name = "handshake_authenticated",
-    .sql = "SELECT * FROM parsec_ext.handshake_authenticated($1,$2)",
+    .sql = "SELECT * FROM parsec_functions.handshake_authenticated($1,$2)",
     .parameter_count = 2,
     .access = Access::handshake,
 };
@@ -21,13 +21,13 @@ void handshake_authenticated(Request& call, std::string_view organization_id,
 
 const Function handshake_anonymous_function{
     .name = "handshake_anonymous",
-    .sql = "SELECT * FROM parsec_ext.handshake_anonymous($1)",
+    .sql = "SELECT * FROM parsec_functions.handshake_anonymous($1)",
     .parameter_count = 1,
     .access = Access::handshake,
 };
 const Function handshake_anonymous_or_create_function{
     .name = "handshake_anonymous_or_create",
-    .sql = "SELECT * FROM parsec_ext.handshake_anonymous_or_create($1)",
+    .sql = "SELECT * FROM parsec_functions.handshake_anonymous_or_create($1)",
     .parameter_count = 1,
     .access = Access::solo_write,
 };
@@ -40,7 +40,7 @@ void handshake_anonymous(Request& call, std::string_view organization_id, bool c
 
 const Function handshake_invited_function{
     .name = "handshake_invited",
-    .sql = "SELECT * FROM parsec_ext.handshake_invited($1,$2)",
+    .sql = "SELECT * FROM parsec_functions.handshake_invited($1,$2)",
     .parameter_count = 2,
     .access = Access::handshake,
 };
@@ -53,7 +53,7 @@ void handshake_invited(Request& call, std::string_view organization_id, const Uu
 
 const Function announce_expired_function{
     .name = "announce_expired",
-    .sql = "SELECT * FROM parsec_ext.announce_expired($1,$2)",
+    .sql = "SELECT * FROM parsec_functions.announce_expired($1,$2)",
     .parameter_count = 2,
     .access = Access::shared_write,
 };
@@ -66,7 +66,7 @@ void announce_expired(Request& call, std::string_view organization_id, Bytes not
 
 const Function user_realms_function{
     .name = "user_realms",
-    .sql = "SELECT * FROM parsec_ext.user_realms($1,$2)",
+    .sql = "SELECT * FROM parsec_functions.user_realms($1,$2)",
     .parameter_count = 2,
     .access = Access::list_read,
 };

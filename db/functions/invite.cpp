@@ -7,7 +7,7 @@ namespace parsec::db::functions {
 
 const Function invite_new_function{
     .name = "invite_new",
-    .sql = "SELECT * FROM parsec_ext.invite_new($1,$2,$3,$4,$5,$6,$7)",
+    .sql = "SELECT * FROM parsec_functions.invite_new($1,$2,$3,$4,$5,$6,$7)",
     .parameter_count = 7,
     .access = Access::solo_write,
 };
@@ -26,7 +26,7 @@ void invite_new(Request& call, Author author, const NewInvitation& invitation, B
 
 const Function invite_delete_function{
     .name = "invite_delete",
-    .sql = "SELECT * FROM parsec_ext.invite_delete($1,$2,$3,$4,$5)",
+    .sql = "SELECT * FROM parsec_functions.invite_delete($1,$2,$3,$4,$5)",
     .parameter_count = 5,
     .access = Access::shared_write,
 };
@@ -44,13 +44,13 @@ void invite_delete(Request& call, Author author, const Uuid& token, std::string_
 
 const Function invite_announce_function{
     .name = "invite_announce",
-    .sql = "SELECT * FROM parsec_ext.invite_announce($1,$2,$3)",
+    .sql = "SELECT * FROM parsec_functions.invite_announce($1,$2,$3)",
     .parameter_count = 3,
     .access = Access::shared_write,
 };
 const Function claimer_announce_function{
     .name = "claimer_announce",
-    .sql = "SELECT * FROM parsec_ext.invite_announce($1,$2,$3)",
+    .sql = "SELECT * FROM parsec_functions.invite_announce($1,$2,$3)",
     .parameter_count = 3,
     .access = Access::shared_write,
 };
@@ -78,7 +78,7 @@ void claimer_announce(Request& call, std::string_view organization_id, const Uui
 
 const Function invite_list_function{
     .name = "invite_list",
-    .sql = "SELECT * FROM parsec_ext.invite_list($1,$2)",
+    .sql = "SELECT * FROM parsec_functions.invite_list($1,$2)",
     .parameter_count = 2,
     .access = Access::list_read,
 };
@@ -91,7 +91,7 @@ void invite_list(Request& call, Author author) {
 
 const Function invite_info_function{
     .name = "invite_info",
-    .sql = "SELECT * FROM parsec_ext.invite_info($1,$2)",
+    .sql = "SELECT * FROM parsec_functions.invite_info($1,$2)",
     .parameter_count = 2,
     .access = Access::read,
 };
@@ -115,7 +115,7 @@ void start_conduit(Request& call, const Function& function, const ConduitSide& s
 
 const Function conduit_talk_function{
     .name = "conduit_talk",
-    .sql = "SELECT * FROM parsec_ext.conduit_talk($1,$2,$3,$4,$5,$6)",
+    .sql = "SELECT * FROM parsec_functions.conduit_talk($1,$2,$3,$4,$5,$6)",
     .parameter_count = 6,
     .access = Access::shared_write,
 };
@@ -128,7 +128,7 @@ void conduit_talk(Request& call, const ConduitSide& side, std::string_view state
 
 const Function conduit_listen_function{
     .name = "conduit_listen",
-    .sql = "SELECT * FROM parsec_ext.conduit_listen($1,$2,$3,$4,$5,$6,$7)",
+    .sql = "SELECT * FROM parsec_functions.conduit_listen($1,$2,$3,$4,$5,$6,$7)",
     .parameter_count = 7,
     .access = Access::shared_write,
 };

@@ -9,7 +9,7 @@ namespace parsec::db::functions {
 const Function realm_start_reencryption_maintenance_function{
     .name = "realm_start_reencryption_maintenance",
     .sql =
-        "SELECT * FROM parsec_ext.realm_start_reencryption_maintenance("
+        "SELECT * FROM parsec_functions.realm_start_reencryption_maintenance("
         "$1,$2,$3,$4,$5,$6,$7,$8,$9)",
     .parameter_count = 9,
     .access = Access::solo_write,
@@ -34,7 +34,7 @@ void realm_start_reencryption_maintenance(Request& call, Author author, const Uu
 
 const Function realm_finish_reencryption_maintenance_function{
     .name = "realm_finish_reencryption_maintenance",
-    .sql = "SELECT * FROM parsec_ext.realm_finish_reencryption_maintenance($1,$2,$3,$4,$5)",
+    .sql = "SELECT * FROM parsec_functions.realm_finish_reencryption_maintenance($1,$2,$3,$4,$5)",
     .parameter_count = 5,
     .access = Access::solo_write,
 };
@@ -53,7 +53,8 @@ void realm_finish_reencryption_maintenance(Request& call, Author author, const U
 // Up to a thousand blobs.
 const Function vlob_maintenance_get_reencryption_batch_function{
     .name = "vlob_maintenance_get_reencryption_batch",
-    .sql = "SELECT * FROM parsec_ext.vlob_maintenance_get_reencryption_batch($1,$2,$3,$4,$5,$6)",
+    .sql =
+        "SELECT * FROM parsec_functions.vlob_maintenance_get_reencryption_batch($1,$2,$3,$4,$5,$6)",
     .parameter_count = 6,
     .access = Access::heavy_read,
 };
@@ -75,7 +76,8 @@ void vlob_maintenance_get_reencryption_batch(Request& call, Author author, const
 const Function vlob_maintenance_save_reencryption_batch_function{
     .name = "vlob_maintenance_save_reencryption_batch",
     .sql =
-        "SELECT * FROM parsec_ext.vlob_maintenance_save_reencryption_batch($1,$2,$3,$4,$5,$6,$7)",
+        "SELECT * FROM "
+        "parsec_functions.vlob_maintenance_save_reencryption_batch($1,$2,$3,$4,$5,$6,$7)",
     .parameter_count = 7,
     .access = Access::solo_write,
 };

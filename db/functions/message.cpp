@@ -9,7 +9,7 @@ namespace parsec::db::functions {
 // done twice, and is left out in a read-only transaction.
 const Function message_get_function{
     .name = "message_get",
-    .sql = "SELECT * FROM parsec_ext.message_get($1,$2,$3,$4)",
+    .sql = "SELECT * FROM parsec_functions.message_get($1,$2,$3,$4)",
     .parameter_count = 4,
     .access = Access::list_read,
 };

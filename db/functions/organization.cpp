@@ -7,7 +7,7 @@ namespace parsec::db::functions {
 
 const Function organization_create_function{
     .name = "organization_create",
-    .sql = "SELECT * FROM parsec_ext.organization_create($1,$2,$3)",
+    .sql = "SELECT * FROM parsec_functions.organization_create($1,$2,$3)",
     .parameter_count = 3,
     .access = Access::solo_write,
 };
@@ -22,7 +22,7 @@ void organization_create(Request& call, std::string_view organization_id,
 
 const Function organization_status_function{
     .name = "organization_status",
-    .sql = "SELECT * FROM parsec_ext.organization_status($1)",
+    .sql = "SELECT * FROM parsec_functions.organization_status($1)",
     .parameter_count = 1,
     .access = Access::read,
 };
@@ -35,7 +35,7 @@ void organization_status(Request& call, std::string_view organization_id) {
 
 const Function organization_is_expired_function{
     .name = "organization_is_expired",
-    .sql = "SELECT * FROM parsec_ext.organization_is_expired($1)",
+    .sql = "SELECT * FROM parsec_functions.organization_is_expired($1)",
     .parameter_count = 1,
     .access = Access::read,
 };
@@ -49,7 +49,7 @@ void organization_is_expired(Request& call, std::string_view organization_id) {
 // Adds up all that the organization has.
 const Function organization_stats_function{
     .name = "organization_stats",
-    .sql = "SELECT * FROM parsec_ext.organization_stats($1)",
+    .sql = "SELECT * FROM parsec_functions.organization_stats($1)",
     .parameter_count = 1,
     .access = Access::heavy_read,
 };
@@ -62,7 +62,7 @@ void organization_stats(Request& call, std::string_view organization_id) {
 
 const Function organization_update_function{
     .name = "organization_update",
-    .sql = "SELECT * FROM parsec_ext.organization_update($1,$2,$3)",
+    .sql = "SELECT * FROM parsec_functions.organization_update($1,$2,$3)",
     .parameter_count = 3,
     .access = Access::solo_write,
 };
@@ -77,7 +77,7 @@ void organization_update(Request& call, std::string_view organization_id,
 // It waits for transactions on other connections, so it keeps none waiting that write.
 const Function await_writes_function{
     .name = "await_writes",
-    .sql = "SELECT * FROM parsec_ext.await_writes($1,$2)",
+    .sql = "SELECT * FROM parsec_functions.await_writes($1,$2)",
     .parameter_count = 2,
     .access = Access::heavy_read,
 };
@@ -92,7 +92,7 @@ void await_writes(Request& call, std::string_view organization_id,
 const Function organization_bootstrap_function{
     .name = "organization_bootstrap",
     .sql =
-        "SELECT * FROM parsec_ext.organization_bootstrap"
+        "SELECT * FROM parsec_functions.organization_bootstrap"
         "($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)",
     .parameter_count = 14,
     .access = Access::solo_write,

@@ -7,7 +7,7 @@ namespace parsec::db::functions {
 
 const Function realm_create_function{
     .name = "realm_create",
-    .sql = "SELECT * FROM parsec_ext.realm_create($1,$2,$3,$4,$5,$6)",
+    .sql = "SELECT * FROM parsec_functions.realm_create($1,$2,$3,$4,$5,$6)",
     .parameter_count = 6,
     .access = Access::solo_write,
 };
@@ -25,7 +25,7 @@ void realm_create(Request& call, Author author, const RoleGrant& grant, Bytes no
 
 const Function realm_status_function{
     .name = "realm_status",
-    .sql = "SELECT * FROM parsec_ext.realm_status($1,$2,$3)",
+    .sql = "SELECT * FROM parsec_functions.realm_status($1,$2,$3)",
     .parameter_count = 3,
     .access = Access::read,
 };
@@ -39,7 +39,7 @@ void realm_status(Request& call, Author author, const Uuid& realm_id) {
 // Adds up what other servers have stored since it was summed last.
 const Function realm_stats_function{
     .name = "realm_stats",
-    .sql = "SELECT * FROM parsec_ext.realm_stats($1,$2,$3)",
+    .sql = "SELECT * FROM parsec_functions.realm_stats($1,$2,$3)",
     .parameter_count = 3,
     .access = Access::heavy_read,
 };
@@ -52,7 +52,7 @@ void realm_stats(Request& call, Author author, const Uuid& realm_id) {
 
 const Function realm_get_role_certificates_function{
     .name = "realm_get_role_certificates",
-    .sql = "SELECT * FROM parsec_ext.realm_get_role_certificates($1,$2,$3,$4)",
+    .sql = "SELECT * FROM parsec_functions.realm_get_role_certificates($1,$2,$3,$4)",
     .parameter_count = 4,
     .access = Access::list_read,
 };
@@ -67,7 +67,7 @@ void realm_get_role_certificates(Request& call, Author author, const Uuid& realm
 // Locks a realm, then a user: never while other realms are held.
 const Function realm_update_roles_function{
     .name = "realm_update_roles",
-    .sql = "SELECT * FROM parsec_ext.realm_update_roles($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
+    .sql = "SELECT * FROM parsec_functions.realm_update_roles($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
     .parameter_count = 10,
     .access = Access::solo_write,
 };

@@ -13,7 +13,7 @@ inline constexpr std::array realms_lock_types{SqlType::text, SqlType::text, SqlT
 /// organization, device and realm.
 inline constexpr SetStatement realms_lock{
     .function = {.name = "realms_lock",
-                 .sql = "SELECT * FROM parsec_ext.realms_lock($1,$2,$3)",
+                 .sql = "SELECT * FROM parsec_functions.realms_lock($1,$2,$3)",
                  .parameter_count = realms_lock_types.size(),
                  .access = Access::shared_write},
     .types = realms_lock_types,

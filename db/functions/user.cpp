@@ -8,7 +8,7 @@ namespace parsec::db::functions {
 
 const Function user_get_function{
     .name = "user_get",
-    .sql = "SELECT * FROM parsec_ext.user_get($1,$2,$3)",
+    .sql = "SELECT * FROM parsec_functions.user_get($1,$2,$3)",
     .parameter_count = 3,
     .access = Access::list_read,
 };
@@ -22,7 +22,7 @@ void user_get(Request& call, Author author, std::string_view user_id) {
 // Looks at all users of the organization.
 const Function human_find_function{
     .name = "human_find",
-    .sql = "SELECT * FROM parsec_ext.human_find($1,$2,$3,$4,$5,$6,$7)",
+    .sql = "SELECT * FROM parsec_functions.human_find($1,$2,$3,$4,$5,$6,$7)",
     .parameter_count = 7,
     .access = Access::heavy_read,
 };
@@ -43,7 +43,7 @@ void human_find(Request& call, Author author, std::optional<std::string_view> qu
 
 const Function user_find_function{
     .name = "user_find",
-    .sql = "SELECT * FROM parsec_ext.user_find($1,$2,$3,$4,$5,$6)",
+    .sql = "SELECT * FROM parsec_functions.user_find($1,$2,$3,$4,$5,$6)",
     .parameter_count = 6,
     .access = Access::heavy_read,
 };
@@ -63,7 +63,7 @@ void user_find(Request& call, Author author, std::optional<std::string_view> que
 const Function user_create_function{
     .name = "user_create",
     .sql =
-        "SELECT * FROM parsec_ext.user_create"
+        "SELECT * FROM parsec_functions.user_create"
         "($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)",
     .parameter_count = 14,
     .access = Access::solo_write,
@@ -90,7 +90,7 @@ void user_create(Request& call, Author author, const NewUser& user, Bytes notifi
 
 const Function user_revoke_function{
     .name = "user_revoke",
-    .sql = "SELECT * FROM parsec_ext.user_revoke($1,$2,$3,$4,$5,$6)",
+    .sql = "SELECT * FROM parsec_functions.user_revoke($1,$2,$3,$4,$5,$6)",
     .parameter_count = 6,
     .access = Access::solo_write,
 };

@@ -12,14 +12,14 @@ namespace parsec::db::functions {
 namespace {
 
 constexpr const char* vlob_create_sql =
-    "SELECT * FROM parsec_ext.vlob_create($1,$2,$3,$4,$5,$6,$7,$8,$9)";
+    "SELECT * FROM parsec_functions.vlob_create($1,$2,$3,$4,$5,$6,$7,$8,$9)";
 
 using enum SqlType;
 
 constexpr std::array vlob_create_types{text, text, uuid, int8, uuid, timestamptz, bytea, bytea};
 constexpr SetStatement vlob_create_set{
     .function = {.name = "vlob_create_set",
-                 .sql = "SELECT * FROM parsec_ext.vlob_create_set($1,$2,$3,$4,$5,$6,$7,$8)",
+                 .sql = "SELECT * FROM parsec_functions.vlob_create_set($1,$2,$3,$4,$5,$6,$7,$8)",
                  .parameter_count = vlob_create_types.size(),
                  .access = Access::shared_write},
     .types = vlob_create_types,
@@ -31,7 +31,8 @@ constexpr std::array vlob_update_types{text, text,        uuid,  int8, uuid,
                                        int8, timestamptz, bytea, bytea};
 constexpr SetStatement vlob_update_set{
     .function = {.name = "vlob_update_set",
-                 .sql = "SELECT * FROM parsec_ext.vlob_update_set($1,$2,$3,$4,$5,$6,$7,$8,$9)",
+                 .sql =
+                     "SELECT * FROM parsec_functions.vlob_update_set($1,$2,$3,$4,$5,$6,$7,$8,$9)",
                  .parameter_count = vlob_update_types.size(),
                  .access = Access::shared_write},
     .types = vlob_update_types,
@@ -42,7 +43,7 @@ constexpr SetStatement vlob_update_set{
 constexpr std::array vlob_read_types{text, text, int8, uuid, int8, timestamptz};
 constexpr SetStatement vlob_read_set{
     .function = {.name = "vlob_read_set",
-                 .sql = "SELECT * FROM parsec_ext.vlob_read_set($1,$2,$3,$4,$5,$6)",
+                 .sql = "SELECT * FROM parsec_functions.vlob_read_set($1,$2,$3,$4,$5,$6)",
                  .parameter_count = vlob_read_types.size(),
                  .access = Access::read},
     .types = vlob_read_types,
@@ -86,7 +87,7 @@ void vlob_create_alone(Request& call) {
 
 const Function vlob_read_function{
     .name = "vlob_read",
-    .sql = "SELECT * FROM parsec_ext.vlob_read($1,$2,$3,$4,$5,$6)",
+    .sql = "SELECT * FROM parsec_functions.vlob_read($1,$2,$3,$4,$5,$6)",
     .parameter_count = 6,
     .access = Access::read,
     .set = &vlob_read_set,
@@ -106,7 +107,7 @@ void vlob_read(Request& call, Author author, std::int64_t encryption_revision, c
 
 const Function vlob_update_function{
     .name = "vlob_update",
-    .sql = "SELECT * FROM parsec_ext.vlob_update($1,$2,$3,$4,$5,$6,$7,$8,$9)",
+    .sql = "SELECT * FROM parsec_functions.vlob_update($1,$2,$3,$4,$5,$6,$7,$8,$9)",
     .parameter_count = 9,
     .access = Access::shared_write,
     .set = &vlob_update_set,
@@ -134,7 +135,7 @@ void vlob_update_in(Request& call, std::string_view organization_id, const Uuid&
 
 const Function vlob_poll_changes_function{
     .name = "vlob_poll_changes",
-    .sql = "SELECT * FROM parsec_ext.vlob_poll_changes($1,$2,$3,$4)",
+    .sql = "SELECT * FROM parsec_functions.vlob_poll_changes($1,$2,$3,$4)",
     .parameter_count = 4,
     .access = Access::list_read,
 };
@@ -148,7 +149,7 @@ void vlob_poll_changes(Request& call, Author author, const Uuid& realm_id,
 
 const Function vlob_list_versions_function{
     .name = "vlob_list_versions",
-    .sql = "SELECT * FROM parsec_ext.vlob_list_versions($1,$2,$3)",
+    .sql = "SELECT * FROM parsec_functions.vlob_list_versions($1,$2,$3)",
     .parameter_count = 3,
     .access = Access::list_read,
 };

@@ -13,29 +13,54 @@
 namespace parsec::db {
 namespace {
 
+// Servers may run under a role that may not change the schema.
 constexpr const char* record_table_sql =
     "CREATE SCHEMA IF NOT EXISTS parsec_ext;"
-    // Servers may run under a role that may not change the schema.
     "GRANT USAGE ON SCHEMA parsec_ext TO PUBLIC;"
-    "CREATE TABLE IF NOT EXISTS parsec_ext.installation ("
-    " only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),"
-    " fingerprint text NOT NULL,"
-    " installed timestamptz NOT NULL);"
-    "GRANT SELECT ON parsec_ext.installation TO PUBLIC";
+    "CREATE TABLE IF NOT EXISTS parsec_ext.functions ("
+    " schema text PRIMARY KEY,"
+    " installed timestamptz NOT NULL DEFAULT now(),"
+    " used timestamptz NOT NULL DEFAULT now());"
+    "GRANT SELECT ON parsec_ext.functions TO PUBLIC";
 
-// All of them, because CREATE OR REPLACE cannot change a result type, and a function whose
-// parameters changed would stay beside its successor and make calls ambiguous.
-constexpr const char* drop_functions_sql =
+// What is there without a record was not installed whole, or somebody removed the record.
+constexpr const char* create_schema_sql =
+    "DROP SCHEMA IF EXISTS {0} CASCADE;"
+    "CREATE SCHEMA {0};"
+    "COMMENT ON SCHEMA {0} IS 'stored functions of one version of the Parsec server';"
+    "GRANT USAGE ON SCHEMA {0} TO PUBLIC";
+
+constexpr const char* record_sql =
+    "INSERT INTO parsec_ext.functions (schema) VALUES ($1)"
+    " ON CONFLICT (schema) DO UPDATE SET installed = now(), used = now()";
+
+// Functions in parsec_ext are those of a version that knew one set of them only.
+constexpr const char* unused_sql =
+    "SELECT n.nspname FROM pg_namespace AS n"
+    " WHERE n.nspname LIKE 'parsec\\_functions\\_%' AND n.nspname <> $1 AND NOT EXISTS ("
+    "  SELECT FROM parsec_ext.functions AS f"
+    "  WHERE f.schema = n.nspname AND f.used > now() - interval '1 day')"
+    " UNION ALL SELECT 'parsec_ext' WHERE EXISTS ("
+    "  SELECT FROM pg_proc WHERE pronamespace = 'parsec_ext'::regnamespace)"
+    " AND NOT EXISTS ("
+    "  SELECT FROM pg_stat_activity WHERE datname = current_database()"
+    "  AND application_name = 'parsec' AND pid <> pg_backend_pid())"
+    " ORDER BY 1";
+
+constexpr const char* drop_unversioned_sql =
     "DO $$ DECLARE f regprocedure; BEGIN"
     " FOR f IN SELECT oid::regprocedure FROM pg_proc"
     "  WHERE pronamespace = 'parsec_ext'::regnamespace LOOP"
     "  EXECUTE 'DROP ROUTINE IF EXISTS ' || f || ' CASCADE';"
-    " END LOOP; END $$";
+    " END LOOP; END $$;"
+    "DROP TABLE IF EXISTS parsec_ext.installation";
 
-constexpr const char* record_sql =
-    "INSERT INTO parsec_ext.installation (fingerprint, installed) VALUES ($1, now())"
-    " ON CONFLICT (only_row) DO UPDATE"
-    " SET fingerprint = excluded.fingerprint, installed = excluded.installed";
+constexpr const char* drop_schemas_sql =
+    "DO $$ DECLARE s regnamespace; BEGIN"
+    " FOR s IN SELECT oid::regnamespace FROM pg_namespace"
+    "  WHERE nspname = 'parsec_ext' OR nspname LIKE 'parsec\\_functions\\_%' LOOP"
+    "  EXECUTE 'DROP SCHEMA ' || s || ' CASCADE';"
+    " END LOOP; END $$";
 
 constexpr const char* drop_indexes_sql =
     "DO $$ DECLARE i regclass; BEGIN"
@@ -51,7 +76,7 @@ constexpr const char* share_tables_sql =
     "DO $$ DECLARE helper regclass; writer text; BEGIN"
     " FOR helper IN SELECT c.oid FROM pg_class AS c"
     "  WHERE c.relnamespace = 'parsec_ext'::regnamespace AND c.relkind = 'r'"
-    "  AND c.relname <> 'installation' AND pg_has_role(c.relowner, 'USAGE') LOOP"
+    "  AND pg_has_role(c.relowner, 'USAGE') LOOP"
     "  FOR writer IN SELECT DISTINCT"
     "   CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(acl.grantee)) END"
     "   FROM pg_class AS c,"
@@ -79,27 +104,32 @@ std::string explain(const Connection& connection, std::string_view what, const S
   return fmt::format("Cannot install {}: {}", what, error.message);
 }
 
+/// The catalog and not to_regclass(), which may answer from before this transaction waited for the
+/// lock.
 bool is_installed(Connection& connection) {
-  // The table is looked up first, as a missing one would be an error; in the catalog and not by
-  // to_regclass(), which may answer from before this transaction waited for the lock.
   const auto found = connection.execute(
-      "SELECT FROM pg_tables WHERE schemaname = 'parsec_ext' AND tablename = 'installation'");
+      "SELECT FROM pg_tables WHERE schemaname = 'parsec_ext' AND tablename = 'functions'");
   if (!found || row_count(*found) == 0) return false;
-  const auto record = connection.execute("SELECT fingerprint FROM parsec_ext.installation");
-  return record && row_count(*record) == 1 && field(*record, 0, 0) == extensions_fingerprint();
+  const auto record = connection.execute(
+      "SELECT FROM parsec_ext.functions AS f JOIN pg_namespace AS n ON n.nspname = f.schema"
+      " WHERE f.schema = $1",
+      {functions_schema()});
+  return record && row_count(*record) == 1;
 }
 
 std::expected<void, std::string> install_functions(Connection& connection) {
   auto transaction = SchemaTransaction::begin(connection);
   if (!transaction) return std::unexpected(explain(connection, "functions", transaction.error()));
   if (is_installed(connection)) return {};  // by another process, while this one waited
-  for (const char* sql : {record_table_sql, drop_functions_sql}) {
+  for (const std::string& sql :
+       {std::string{record_table_sql}, fmt::format(create_schema_sql, functions_schema())}) {
     if (const auto done = connection.execute(sql); !done) {
       return std::unexpected(explain(connection, "functions", done.error()));
     }
   }
+  const SchemaAlias alias = functions_alias();
   for (const SqlFile& file : function_sql) {
-    if (const auto done = connection.execute(std::string{file.text}); !done) {
+    if (const auto done = connection.execute(alias.resolved(file.text)); !done) {
       return std::unexpected(
           explain(connection, fmt::format("functions `{}`", file.name), done.error()));
     }
@@ -107,7 +137,7 @@ std::expected<void, std::string> install_functions(Connection& connection) {
   if (const auto done = connection.execute(share_tables_sql); !done) {
     return std::unexpected(explain(connection, "functions", done.error()));
   }
-  if (const auto done = connection.execute(record_sql, {extensions_fingerprint()}); !done) {
+  if (const auto done = connection.execute(record_sql, {functions_schema()}); !done) {
     return std::unexpected(explain(connection, "functions", done.error()));
   }
   if (const auto done = transaction->commit(); !done) {
@@ -153,15 +183,22 @@ std::expected<void, std::string> install_indexes(Connection& connection) {
 
 }  // namespace
 
-std::string extensions_fingerprint() {
-  std::uint64_t value = 0xcbf29ce484222325;
-  for (const auto& files : {function_sql, index_sql}) {
-    for (const SqlFile& file : files) {
-      value = hash(file.name, value);
-      value = hash(file.text, value);
+const std::string& functions_schema() {
+  static const std::string name = [] {
+    std::uint64_t value = 0xcbf29ce484222325;
+    for (const auto& files : {function_sql, index_sql}) {
+      for (const SqlFile& file : files) {
+        value = hash(file.name, value);
+        value = hash(file.text, value);
+      }
     }
-  }
-  return fmt::format("{:016x}", value);
+    return fmt::format("parsec_functions_{:016x}", value);
+  }();
+  return name;
+}
+
+SchemaAlias functions_alias() {
+  return {.written = "parsec_functions.", .actual = functions_schema() + "."};
 }
 
 std::expected<bool, std::string> install_extensions(Connection& connection) {
@@ -171,6 +208,47 @@ std::expected<bool, std::string> install_extensions(Connection& connection) {
   if (auto done = install_indexes(connection); !done) return std::unexpected(done.error());
   if (auto done = install_functions(connection); !done) return std::unexpected(done.error());
   return true;
+}
+
+std::expected<void, SqlError> note_functions_used(Connection& connection) {
+  const auto done = connection.execute(
+      "UPDATE parsec_ext.functions SET used = now() WHERE schema = $1", {functions_schema()});
+  if (!done) return std::unexpected(done.error());
+  return {};
+}
+
+std::expected<std::vector<std::string>, std::string> unused_functions(Connection& connection) {
+  const auto found = connection.execute(unused_sql, {functions_schema()});
+  if (!found) {
+    return std::unexpected("Cannot look for functions of other versions: " + found.error().message);
+  }
+  std::vector<std::string> schemas;
+  for (int row = 0; row < row_count(*found); ++row) {
+    schemas.emplace_back(field(*found, row, 0));
+  }
+  return schemas;
+}
+
+std::expected<void, std::string> remove_functions(Connection& connection,
+                                                  const std::vector<std::string>& schemas) {
+  auto transaction = SchemaTransaction::begin(connection);
+  if (!transaction) return std::unexpected(transaction.error().message);
+  for (const std::string& schema : schemas) {
+    const bool is_versioned = schema != "parsec_ext";
+    const auto dropped = connection.execute(
+        is_versioned ? fmt::format("DROP SCHEMA IF EXISTS {0} CASCADE;"
+                                   "DELETE FROM parsec_ext.functions WHERE schema = '{0}'",
+                                   schema)
+                     : drop_unversioned_sql);
+    if (!dropped) {
+      return std::unexpected(
+          fmt::format("Cannot remove the functions of {}: {}", schema, dropped.error().message));
+    }
+  }
+  if (const auto done = transaction->commit(); !done) {
+    return std::unexpected(done.error().message);
+  }
+  return {};
 }
 
 std::expected<void, std::string> share_extensions(Connection& connection) {
@@ -188,7 +266,7 @@ std::expected<void, std::string> share_extensions(Connection& connection) {
 std::expected<void, std::string> remove_extensions(Connection& connection) {
   auto transaction = SchemaTransaction::begin(connection);
   if (!transaction) return std::unexpected(transaction.error().message);
-  for (const char* sql : {drop_indexes_sql, "DROP SCHEMA IF EXISTS parsec_ext CASCADE"}) {
+  for (const char* sql : {drop_indexes_sql, drop_schemas_sql}) {
     if (const auto done = connection.execute(sql); !done) {
       return std::unexpected("Cannot remove functions and indexes: " + done.error().message);
     }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "db/driver/threads.h"
+#include "db/schema/extensions.h"
 #include "engine/host/log.h"
 
 namespace parsec::db {
@@ -51,6 +52,9 @@ void IdWatch::run(State& state) {
     std::expected<std::vector<IdSequence>, SqlError> sequences = std::vector<IdSequence>{};
     if (auto connection = Connection::open(state.options)) {
       sequences = read_id_sequences(*connection);
+      if (auto noted = note_functions_used(*connection); !noted && sequences) {
+        sequences = std::unexpected(noted.error());
+      }
     }
     lock.lock();
     if (!sequences) {

@@ -137,6 +137,28 @@ std::string schema_refusal(int number, bool allow_newer) {
   return {};
 }
 
+namespace {
+
+std::expected<void, std::string> migrate_extensions(Connection& connection,
+                                                    const MigrationOptions& options,
+                                                    MigrationReport& report) {
+  if (options.dry_run) {
+    const auto table = connection.execute("SELECT to_regclass('parsec_ext.functions') IS NOT NULL");
+    if (!table || field(*table, 0, 0) != "t") return {};  // we never were here
+  } else if (auto installed = install_extensions(connection); !installed) {
+    return std::unexpected(installed.error());
+  } else if (auto shared = share_extensions(connection); !shared) {
+    return shared;
+  }
+  auto unused = unused_functions(connection);
+  if (!unused) return std::unexpected(unused.error());
+  report.unused_functions = std::move(*unused);
+  if (options.dry_run || report.unused_functions.empty()) return {};
+  return remove_functions(connection, report.unused_functions);
+}
+
+}  // namespace
+
 MigrationReport migrate(Connection& connection, const MigrationOptions& options) {
   using State = MigrationResult::State;
   const auto number = schema_number(connection);
@@ -169,18 +191,15 @@ MigrationReport migrate(Connection& connection, const MigrationOptions& options)
     report.error = repaired.error();
     return report;
   }
-  if (options.dry_run) return report;
-  if (auto installed = install_extensions(connection); !installed) {
-    report.error = installed.error();
-  } else if (auto shared = share_extensions(connection); !shared) {
-    report.error = shared.error();
+  if (const auto done = migrate_extensions(connection, options, report); !done) {
+    report.error = done.error();
   }
   return report;
 }
 
 MigrationReport migrate(const Settings& settings, const MigrationOptions& options) {
   ConnectionOptions connection_options{settings.target.location, settings.application_name,
-                                       settings.session};
+                                       settings.session, functions_alias()};
   std::unique_ptr<EmbeddedCluster> cluster;
   if (settings.target.kind != Target::Kind::server) {
     auto started = EmbeddedCluster::start(settings.target);

@@ -39,6 +39,8 @@ struct SequenceRepair {
 struct MigrationReport {
   std::vector<MigrationResult> migrations;  // in order; ends at the first failure
   std::vector<SequenceRepair> sequences;
+  /// Schemas whose functions no server uses any more: removed, or to be removed (dry run).
+  std::vector<std::string> unused_functions;
   std::string error;  // why nothing could be done, or why what comes after the migrations failed
 
   bool ok() const;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "db/schema/extensions.h"
 #include "engine/host/log.h"
 
 namespace parsec::db {
@@ -24,7 +25,6 @@ constexpr const char* missing_sql =
     " relations AS ("
     "  SELECT c.oid, n.nspname, c.relname, c.relkind,"
     "   CASE WHEN n.nspname = 'public' THEN contract.privileges"
-    "    WHEN c.relname = 'installation' THEN '{SELECT}'"
     "    ELSE '{SELECT, INSERT, UPDATE, DELETE}' END AS privileges"
     "  FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
     "  LEFT JOIN contract ON contract.name = c.relname"
@@ -32,7 +32,7 @@ constexpr const char* missing_sql =
     "  AND (n.nspname = 'parsec_ext' OR n.nspname = 'public' AND contract.name IS NOT NULL)),"
     " lacking (rank, needed, object, privilege) AS ("
     "  SELECT 1, true, format('SCHEMA %I', n.nspname), 'USAGE' FROM pg_namespace AS n"
-    "  WHERE n.nspname IN ('public', 'parsec_ext') AND NOT has_schema_privilege(n.oid, 'USAGE')"
+    "  WHERE n.nspname IN ('public', 'parsec_ext', $1) AND NOT has_schema_privilege(n.oid, 'USAGE')"
     "  UNION ALL"
     "  SELECT 2, r.relname <> 'block_data', format('TABLE %I.%I', r.nspname, r.relname), p"
     "  FROM relations AS r, unnest(r.privileges) AS p WHERE NOT has_table_privilege(r.oid, p)"
@@ -48,7 +48,7 @@ constexpr const char* missing_sql =
     "  SELECT 4, true, format('ROUTINE %I.%I(%s)', n.nspname, f.proname,"
     "   pg_get_function_identity_arguments(f.oid)), 'EXECUTE' FROM pg_proc AS f"
     "  JOIN pg_namespace AS n ON n.oid = f.pronamespace"
-    "  WHERE n.nspname = 'parsec_ext' AND NOT has_function_privilege(f.oid, 'EXECUTE'))"
+    "  WHERE n.nspname = $1 AND NOT has_function_privilege(f.oid, 'EXECUTE'))"
     " SELECT needed, format('GRANT %s ON %s TO %I;', string_agg(privilege, ', ' ORDER BY "
     "privilege),"
     "  object, current_user), current_user FROM lacking GROUP BY rank, needed, object ORDER BY "
@@ -57,7 +57,7 @@ constexpr const char* missing_sql =
 }  // namespace
 
 std::expected<void, std::string> check_rights(Connection& connection) {
-  const auto missing = connection.execute(missing_sql);
+  const auto missing = connection.execute(missing_sql, {functions_schema()});
   if (!missing) {
     return std::unexpected("Cannot look at the rights of the role: " + missing.error().message);
   }

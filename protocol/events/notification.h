@@ -2,8 +2,8 @@
 // that a stored function sends with NOTIFY.
 //
 // Numbers that only the transaction knows (checkpoint, index) come last: the map is given to SQL
-// without its last value, which the function appends (parsec_ext.notify in db/schema/sql). So the
-// transaction's own work is one concatenation.
+// without its last value, which the function appends (parsec_functions.notify in db/schema/sql). So
+// the transaction's own work is one concatenation.
 #pragma once
 
 #include <string_view>

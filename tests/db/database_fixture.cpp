@@ -13,21 +13,22 @@ namespace parsec::db {
 
 using namespace std::chrono_literals;
 
-const Function add_shared{"add_shared", "SELECT * FROM parsec_ext.add_log($1, $2)", 2,
+const Function add_shared{"add_shared", "SELECT * FROM parsec_functions.add_log($1, $2)", 2,
                           Access::shared_write};
-const Function add_solo{"add_solo", "SELECT * FROM parsec_ext.add_log($1, $2)", 2,
+const Function add_solo{"add_solo", "SELECT * FROM parsec_functions.add_log($1, $2)", 2,
                         Access::solo_write};
 const Function log_size{"log_size", "SELECT count(*) FROM public.log", 0, Access::read};
-const Function fail_if{"fail_if", "SELECT * FROM parsec_ext.fail_if($1, $2)", 2,
+const Function fail_if{"fail_if", "SELECT * FROM parsec_functions.fail_if($1, $2)", 2,
                        Access::shared_write};
 namespace {
 
 constexpr std::array key_and_note{SqlType::int8, SqlType::text};
-const SetStatement set_locks{.function = {"set_locks", "SELECT * FROM parsec_ext.set_locks($1, $2)",
-                                          2, Access::shared_write},
-                             .types = key_and_note};
+const SetStatement set_locks{
+    .function = {"set_locks", "SELECT * FROM parsec_functions.set_locks($1, $2)", 2,
+                 Access::shared_write},
+    .types = key_and_note};
 const SetStatement add_log_set{
-    .function = {"add_log_set", "SELECT * FROM parsec_ext.add_log_set($1, $2)", 2,
+    .function = {"add_log_set", "SELECT * FROM parsec_functions.add_log_set($1, $2)", 2,
                  Access::shared_write},
     .types = key_and_note,
     .distinct = 0,
@@ -41,8 +42,8 @@ const SetStatement double_set{
 
 }  // namespace
 
-const Function set_add{"set_add", "SELECT parsec_ext.set_add($1, $2)", 2, Access::shared_write,
-                       &add_log_set};
+const Function set_add{"set_add", "SELECT parsec_functions.set_add($1, $2)", 2,
+                       Access::shared_write, &add_log_set};
 const Function set_double{"set_double", "SELECT (2 * $1::bigint)::text", 1, Access::read,
                           &double_set};
 const Function notify_note{"notify_note", "SELECT pg_notify('app_notification', $1)::text", 1,
@@ -69,27 +70,27 @@ std::string database_with_log() {
     testing::run_sql(
         connection,
         "CREATE TABLE public.log (_id serial PRIMARY KEY, key bigint, note text);"
-        "CREATE FUNCTION parsec_ext.add_log(key bigint, note text) RETURNS int"
+        "CREATE FUNCTION parsec_functions.add_log(key bigint, note text) RETURNS int"
         " LANGUAGE sql AS"
         " 'INSERT INTO public.log (key, note) VALUES ($1, $2) RETURNING _id';"
-        "CREATE FUNCTION parsec_ext.fail_if(key bigint, note text) RETURNS int"
+        "CREATE FUNCTION parsec_functions.fail_if(key bigint, note text) RETURNS int"
         " LANGUAGE plpgsql AS $$ BEGIN"
         "  IF note = 'x' THEN RAISE EXCEPTION 'it is x' USING ERRCODE = 'P0042'; END IF;"
-        "  RETURN parsec_ext.add_log(key, note);"
+        "  RETURN parsec_functions.add_log(key, note);"
         " END $$;"
-        "CREATE FUNCTION parsec_ext.set_add(key bigint, note text) RETURNS text"
+        "CREATE FUNCTION parsec_functions.set_add(key bigint, note text) RETURNS text"
         " LANGUAGE plpgsql AS $$ BEGIN"
         "  IF note = 'x' THEN RAISE EXCEPTION 'it is x' USING ERRCODE = 'P0042'; END IF;"
         "  PERFORM pg_advisory_xact_lock(key);"
-        "  PERFORM parsec_ext.add_log(key, note);"
+        "  PERFORM parsec_functions.add_log(key, note);"
         "  RETURN 'ok';"
         " END $$;"
-        "CREATE FUNCTION parsec_ext.set_locks(keys bigint[], notes text[]) RETURNS text"
+        "CREATE FUNCTION parsec_functions.set_locks(keys bigint[], notes text[]) RETURNS text"
         " LANGUAGE plpgsql AS $$ BEGIN"
         "  PERFORM pg_advisory_xact_lock(key) FROM unnest(keys) AS key;"
         "  RETURN 'ok';"
         " END $$;"
-        "CREATE FUNCTION parsec_ext.add_log_set(keys bigint[], notes text[])"
+        "CREATE FUNCTION parsec_functions.add_log_set(keys bigint[], notes text[])"
         " RETURNS TABLE (status text)"
         " LANGUAGE plpgsql AS $$ BEGIN"
         "  IF 'x' = ANY (notes) THEN RAISE EXCEPTION 'x is in it' USING ERRCODE = 'P0042'; END IF;"

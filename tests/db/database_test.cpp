@@ -182,7 +182,8 @@ TEST(Restart, OfTheServer) {
     ASSERT_TRUE(migrate(connection, {}).ok());
     run_sql(connection,
             "CREATE TABLE public.log (_id serial PRIMARY KEY, key bigint, note text);"
-            "CREATE FUNCTION parsec_ext.add_log(key bigint, note text) RETURNS int LANGUAGE sql AS"
+            "CREATE FUNCTION parsec_functions.add_log(key bigint, note text) RETURNS int LANGUAGE "
+            "sql AS"
             " 'INSERT INTO public.log (key, note) VALUES ($1, $2) RETURNING _id'");
   }
   TestDatabase database{postgres.conninfo()};

@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "db/schema/extensions.h"
 #include "tests/support/private_postgres.h"
 
 namespace parsec::testing {
@@ -67,7 +68,7 @@ Sql::Sql() : connection_(PQconnectdb(private_database().c_str())) {
 Sql::~Sql() { PQfinish(connection_); }
 
 std::string Sql::run(const std::string& statements) {
-  const Result result{PQexec(connection_, statements.c_str())};
+  const Result result{PQexec(connection_, db::functions_alias().resolved(statements).c_str())};
   const auto status = PQresultStatus(result.get());
   if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
     ADD_FAILURE() << statements << ": " << PQresultErrorMessage(result.get());
@@ -95,7 +96,8 @@ void Sql::send(const Fill& fill) {
   const auto count = static_cast<int>(values.size());
   EXPECT_EQ(count, sent_->function->parameter_count) << sent_->function->name;
   const std::vector<int> formats(values.size(), 1);
-  EXPECT_EQ(PQsendQueryParams(connection_, sent_->function->sql, count, nullptr, values.data(),
+  const std::string sql = db::functions_alias().resolved(sent_->function->sql);
+  EXPECT_EQ(PQsendQueryParams(connection_, sql.c_str(), count, nullptr, values.data(),
                               lengths.data(), formats.data(), 1),
             1)
       << PQerrorMessage(connection_);

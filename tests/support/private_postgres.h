@@ -16,6 +16,7 @@
 
 #include "db/cluster/embedded_cluster.h"
 #include "db/driver/connection.h"
+#include "db/schema/extensions.h"
 #include "db/schema/migrations.h"
 
 namespace parsec::testing {
@@ -93,7 +94,7 @@ inline db::EmbeddedCluster& private_cluster() {
 }
 
 inline db::Connection open_connection(const std::string& conninfo) {
-  auto connection = db::Connection::open({conninfo, "tests", {}});
+  auto connection = db::Connection::open({conninfo, "tests", {}, db::functions_alias()});
   if (!connection) {
     ADD_FAILURE() << connection.error().message;
     std::abort();

@@ -19,6 +19,7 @@
 #include "db/driver/request.h"
 #include "db/functions/route.h"
 #include "db/functions/vlob.h"
+#include "db/schema/extensions.h"
 #include "protocol/events/notification.h"
 
 namespace parsec::bench {
@@ -140,7 +141,8 @@ class Pipe {
   Done open(const db::Function& function) {
     // Whose writes lock the same follow each other, in the one order that all servers take.
     std::ranges::sort(clients_, {}, &Client::route);
-    PGresult* const prepared = PQprepare(native(), function.name, function.sql, 0, nullptr);
+    const std::string sql = connection_.resolved(function.sql);
+    PGresult* const prepared = PQprepare(native(), function.name, sql.c_str(), 0, nullptr);
     const bool is_prepared = PQresultStatus(prepared) == PGRES_COMMAND_OK;
     PQclear(prepared);
     if (!is_prepared || PQsetnonblocking(native(), 1) != 0 || PQenterPipelineMode(native()) != 1) {
@@ -263,7 +265,8 @@ class Direct {
 
   Done open() {
     for (std::uint32_t i = 0; i < options_.connections; ++i) {
-      auto connection = db::Connection::open({options_.database_url, "parsec-bench-direct", {}});
+      auto connection = db::Connection::open(
+          {options_.database_url, "parsec-bench-direct", {}, db::functions_alias()});
       if (!connection) return Error{"PostgreSQL: " + connection.error().message};
       pipes_.push_back(std::make_unique<Pipe>(std::move(*connection)));
     }
@@ -285,7 +288,8 @@ class Direct {
   Done prepare() {
     for (const auto& client : clients_) {
       if (!client->prepare()) return {};
-      auto connection = db::Connection::open({options_.database_url, "parsec-bench-direct", {}});
+      auto connection = db::Connection::open(
+          {options_.database_url, "parsec-bench-direct", {}, db::functions_alias()});
       if (!connection) return Error{"PostgreSQL: " + connection.error().message};
       Pipe pipe{std::move(*connection)};
       pipe.add(*client);

@@ -39,7 +39,7 @@ constexpr Number numbers[] = {
 TEST(FunctionsCommon, IntegersTakeTheirShortestForm) {
   Sql sql;
   for (const auto& number : numbers) {
-    EXPECT_EQ(number.hex, sql.run("SELECT encode(parsec_ext.msgpack_integer('" +
+    EXPECT_EQ(number.hex, sql.run("SELECT encode(parsec_functions.msgpack_integer('" +
                                   std::string{number.value} + "'), 'hex')"))
         << number.value;
   }
@@ -49,17 +49,17 @@ TEST(FunctionsCommon, NotificationsAreBase64InOneLine) {
   Sql sql;
   sql.run("LISTEN app_notification");
   const std::string longest(5997, 'x');  // Notification::max_bytes
-  sql.run("SELECT parsec_ext.notify('" + longest + "'::bytea)");
+  sql.run("SELECT parsec_functions.notify('" + longest + "'::bytea)");
   EXPECT_EQ(std::vector<std::string>{longest}, sql.notifications());
-  sql.run("SELECT parsec_ext.notify('prefix'::bytea, 300)");
+  sql.run("SELECT parsec_functions.notify('prefix'::bytea, 300)");
   EXPECT_EQ(std::vector<std::string>{"prefix\xcd\x01\x2c"}, sql.notifications());
 }
 
 TEST(FunctionsCommon, AuthorHasOneRowWhateverItIs) {
   World world;
   const auto status = [&](std::string_view organization, std::string_view device) {
-    return world.sql.run("SELECT status FROM parsec_ext.author('" + std::string{organization} +
-                         "', '" + std::string{device} + "')");
+    return world.sql.run("SELECT status FROM parsec_functions.author('" +
+                         std::string{organization} + "', '" + std::string{device} + "')");
   };
   EXPECT_EQ("ok", status(world.organization_id, "bob@dev"));
   EXPECT_EQ("author_unknown", status(world.organization_id, "nobody@dev"));
@@ -84,7 +84,7 @@ TEST(FunctionsCommon, ARevocationCountsInsideAnOlderTransaction) {
   world.sql.run("BEGIN");
   other.run("UPDATE public.user_ SET revoked_on = clock_timestamp() WHERE _id = " +
             world.user_key("bob"));
-  EXPECT_EQ("author_revoked", world.sql.run("SELECT status FROM parsec_ext.author('" +
+  EXPECT_EQ("author_revoked", world.sql.run("SELECT status FROM parsec_functions.author('" +
                                             world.organization_id + "', 'bob@dev')"));
   world.sql.run("ROLLBACK");
 }

@@ -295,11 +295,11 @@ TEST_F(FunctionsHandshake, PreparedPlansStayRightWhileTablesGrow) {
   };
   insert("1", "3");
   run("ANALYZE");
-  run("PREPARE a (text, text) AS SELECT * FROM parsec_ext.handshake_authenticated($1, $2);"
-      "PREPARE i (text, uuid) AS SELECT * FROM parsec_ext.handshake_invited($1, $2);"
-      "PREPARE d (text, text) AS SELECT * FROM parsec_ext.device_created($1, $2);"
-      "PREPARE r (text, text) AS SELECT * FROM parsec_ext.user_realms($1, $2);"
-      "PREPARE p (text, text) AS SELECT * FROM parsec_ext.ping($1, $2, 'x')");
+  run("PREPARE a (text, text) AS SELECT * FROM parsec_functions.handshake_authenticated($1, $2);"
+      "PREPARE i (text, uuid) AS SELECT * FROM parsec_functions.handshake_invited($1, $2);"
+      "PREPARE d (text, text) AS SELECT * FROM parsec_functions.device_created($1, $2);"
+      "PREPARE r (text, text) AS SELECT * FROM parsec_functions.user_realms($1, $2);"
+      "PREPARE p (text, text) AS SELECT * FROM parsec_functions.ping($1, $2, 'x')");
   const auto rows_read = [&](const std::string& execute) {
     const std::string count =
         "SELECT sum(pg_stat_get_xact_tuples_returned(oid) + pg_stat_get_xact_tuples_fetched(oid))"

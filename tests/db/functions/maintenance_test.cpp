@@ -363,7 +363,7 @@ TEST_F(FunctionsMaintenance, BatchesDoNotReadWhatIsDone) {
   std::vector<std::int64_t> pages;
   const auto explain =
       "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT"
-      " parsec_ext.vlob_maintenance_get_reencryption_batch('" +
+      " parsec_functions.vlob_maintenance_get_reencryption_batch('" +
       world.organization_id + "', 'alice@dev', '" + realm_id.text() + "', 2, 100, 1000000)";
   for (auto versions = batch(300); !versions.empty(); versions = batch(300)) {
     done += std::ssize(versions);

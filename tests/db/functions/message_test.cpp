@@ -65,7 +65,7 @@ class FunctionsMessage : public ::testing::Test {
     }
   }
   std::int64_t message_count(Sql& sql, std::string_view user = "bob") {
-    return sql.number("SELECT parsec_ext.message_count(" + world.user_key(user) + ")");
+    return sql.number("SELECT parsec_functions.message_count(" + world.user_key(user) + ")");
   }
   /// The place of the mark; 0: there is none.
   std::int64_t mark(std::string_view user = "bob") {

@@ -46,7 +46,7 @@ class FunctionsRights : public ::testing::Test {
     const auto reply = writer.call(fill);
     const auto count = admin.number(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'"
-        " AND granted AND classid::bigint << 32 | objid::bigint = parsec_ext.rights_key('" +
+        " AND granted AND classid::bigint << 32 | objid::bigint = parsec_functions.rights_key('" +
         world.organization_id + "', '" + user + "')");
     writer.run("ROLLBACK");
     if (count != 1) ADD_FAILURE() << reply->function->name;

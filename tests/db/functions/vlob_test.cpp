@@ -344,17 +344,19 @@ TEST_F(FunctionsVlob, CostDoesNotGrowWithTheTables) {
   const auto realm = "'" + realm_id.text() + "', ";
   const auto vlob = "'" + vlob_id.text() + "', ";
   const std::map<std::string, std::string> calls{
-      {"vlob_create", "parsec_ext.vlob_create(" + organization + realm +
+      {"vlob_create", "parsec_functions.vlob_create(" + organization + realm +
                           "1, gen_random_uuid(), now(), 'b', '', false)"},
-      {"vlob_update",
-       "parsec_ext.vlob_update(" + organization + realm + "1, " + vlob + "9, now(), 'b', '')"},
-      {"vlob_read", "parsec_ext.vlob_read(" + organization + "1, " + vlob + "NULL, NULL)"},
-      {"vlob_poll_changes", "parsec_ext.vlob_poll_changes(" + organization + realm + "1000000)"},
+      {"vlob_update", "parsec_functions.vlob_update(" + organization + realm + "1, " + vlob +
+                          "9, now(), 'b', '')"},
+      {"vlob_read", "parsec_functions.vlob_read(" + organization + "1, " + vlob + "NULL, NULL)"},
+      {"vlob_poll_changes",
+       "parsec_functions.vlob_poll_changes(" + organization + realm + "1000000)"},
       {"vlob_list_versions",
-       "parsec_ext.vlob_list_versions(" + organization + "'" + vlob_id.text() + "')"},
+       "parsec_functions.vlob_list_versions(" + organization + "'" + vlob_id.text() + "')"},
       {"block_create",
-       "parsec_ext.block_create(" + organization + realm + "gen_random_uuid(), 1, false)"},
-      {"realm_status", "parsec_ext.realm_status(" + organization + "'" + realm_id.text() + "')"},
+       "parsec_functions.block_create(" + organization + realm + "gen_random_uuid(), 1, false)"},
+      {"realm_status",
+       "parsec_functions.realm_status(" + organization + "'" + realm_id.text() + "')"},
   };
   std::map<std::string, std::int64_t> before;
   for (const auto& [name, call] : calls) before[name] = pages(world.sql, call);

@@ -375,16 +375,18 @@ TEST(Migrations, ManyAtOnceDoNotTrip) {
 
 // --- Extensions ------------------------------------------------------------------------------
 
+std::string functions_in(Connection& connection, const std::string& schema) {
+  return run_sql(connection, "SELECT count(*) FROM pg_proc WHERE pronamespace = '" + schema +
+                                 "'::regnamespace");
+}
+
 TEST(Extensions, AreInstalledOnce) {
   Connection connection = database_at(5);
   EXPECT_EQ(install_extensions(connection), true);
   EXPECT_EQ(install_extensions(connection), false);
-  EXPECT_EQ(run_sql(connection, "SELECT fingerprint FROM parsec_ext.installation"),
-            extensions_fingerprint());
-  EXPECT_NE(run_sql(connection,
-                    "SELECT count(*) FROM pg_proc"
-                    " WHERE pronamespace = 'parsec_ext'::regnamespace"),
-            "0");
+  EXPECT_EQ(run_sql(connection, "SELECT schema FROM parsec_ext.functions"), functions_schema());
+  EXPECT_NE(functions_in(connection, functions_schema()), "0");
+  EXPECT_EQ(functions_in(connection, "parsec_ext"), "0");
   EXPECT_EQ(run_sql(connection,
                     "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"),
             "0");
@@ -409,21 +411,76 @@ TEST(Extensions, AreInstalledWhateverTheEncoding) {
   }
 }
 
-TEST(Extensions, AnotherVersionIsReplaced) {
+TEST(Extensions, WhatWasNotInstalledWholeIsInstalledAnew) {
   Connection connection = database_at(5);
   ASSERT_EQ(install_extensions(connection), true);
-  const std::string count_sql =
-      "SELECT count(*) FROM pg_proc WHERE pronamespace = 'parsec_ext'::regnamespace";
-  const std::string count = run_sql(connection, count_sql);
-  // One with another result, one that is gone from the new version.
+  const std::string count = functions_in(connection, functions_schema());
   run_sql(connection,
-          "DROP FUNCTION parsec_ext.author CASCADE;"
-          "CREATE FUNCTION parsec_ext.author(organization_id text, device_id text) RETURNS int"
-          " LANGUAGE sql AS 'SELECT 1';"
-          "CREATE FUNCTION parsec_ext.of_another_version() RETURNS int LANGUAGE sql AS 'SELECT 1';"
-          "UPDATE parsec_ext.installation SET fingerprint = 'another'");
+          "DROP FUNCTION parsec_functions.author CASCADE;"
+          "DELETE FROM parsec_ext.functions");
   EXPECT_EQ(install_extensions(connection), true);
-  EXPECT_EQ(run_sql(connection, count_sql), count);
+  EXPECT_EQ(functions_in(connection, functions_schema()), count);
+  run_sql(connection, "DROP SCHEMA " + functions_schema() + " CASCADE");
+  EXPECT_EQ(install_extensions(connection), true);
+  EXPECT_EQ(functions_in(connection, functions_schema()), count);
+}
+
+// --- Versions side by side -------------------------------------------------------------------
+
+/// As another version leaves its functions, used so long ago.
+void install_other_version(Connection& connection, const std::string& schema,
+                           const std::string& used) {
+  run_sql(connection, "CREATE SCHEMA " + schema + ";CREATE FUNCTION " + schema +
+                          ".ping() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+                          "INSERT INTO parsec_ext.functions (schema, used) VALUES ('" +
+                          schema + "', now() - interval '" + used + "')");
+}
+
+TEST(Extensions, FunctionsOfOtherVersionsStayWhileTheyAreUsed) {
+  Connection connection = database_at(5);
+  ASSERT_EQ(install_extensions(connection), true);
+  install_other_version(connection, "parsec_functions_0000000000000001", "23 hours");
+  install_other_version(connection, "parsec_functions_0000000000000002", "25 hours");
+  const std::vector<std::string> unused{"parsec_functions_0000000000000002"};
+
+  EXPECT_EQ(migrate(connection, {.dry_run = true}).unused_functions, unused);
+  EXPECT_EQ(functions_in(connection, unused[0]), "1") << "a dry run";
+  EXPECT_EQ(migrate(connection, {}).unused_functions, unused);
+  EXPECT_EQ(run_sql(connection, "SELECT to_regnamespace('" + unused[0] + "')"), "");
+  EXPECT_EQ(run_sql(connection, "SELECT parsec_functions_0000000000000001.ping()"), "1");
+  EXPECT_EQ(migrate(connection, {}).unused_functions, std::vector<std::string>{});
+  EXPECT_EQ(run_sql(connection, "SELECT count(*) FROM parsec_ext.functions"), "2");
+}
+
+TEST(Extensions, AServerNotesThatItUsesItsFunctions) {
+  Connection connection = database_at(5);
+  ASSERT_EQ(install_extensions(connection), true);
+  run_sql(connection, "UPDATE parsec_ext.functions SET used = now() - interval '2 days'");
+  ASSERT_TRUE(note_functions_used(connection));
+  EXPECT_EQ(
+      run_sql(connection, "SELECT used > now() - interval '1 minute' FROM parsec_ext.functions"),
+      "t");
+}
+
+// A version before there was a schema for each of them has its functions in parsec_ext.
+TEST(Extensions, UnversionedFunctionsGoWhenNoServerIsConnected) {
+  const std::string conninfo = empty_database();
+  Connection connection = testing::open_connection(conninfo);
+  ASSERT_TRUE(migrate(connection, {}).ok());
+  run_sql(connection, "CREATE FUNCTION parsec_ext.ping() RETURNS int LANGUAGE sql AS 'SELECT 1'");
+  {
+    const auto server = Connection::open({conninfo, "parsec", {}});
+    ASSERT_TRUE(server);
+    EXPECT_EQ(migrate(connection, {}).unused_functions, std::vector<std::string>{});
+  }
+  // Its backend ends a moment after it left.
+  while (run_sql(connection,
+                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'parsec'"
+                 " AND datname = current_database()") != "0") {
+  }
+  EXPECT_EQ(migrate(connection, {}).unused_functions, std::vector<std::string>{"parsec_ext"});
+  EXPECT_EQ(functions_in(connection, "parsec_ext"), "0");
+  EXPECT_NE(run_sql(connection, "SELECT to_regclass('parsec_ext.message_mark')"), "");
 }
 
 TEST(Extensions, RemovalLeavesTheContract) {
@@ -479,15 +536,11 @@ TEST(Extensions, WhoMayWriteTheTablesMayUseThem) {
                    "SELECT count(*) FROM pg_class AS c,"
                    " unnest('{SELECT, INSERT, UPDATE, DELETE}'::text[]) AS needed"
                    " WHERE c.relnamespace = 'parsec_ext'::regnamespace AND c.relkind = 'r'"
-                   " AND c.relname <> 'installation'"
                    " AND NOT has_table_privilege('" +
                        role + "', c.oid, needed)");
   };
   EXPECT_EQ(not_usable_by("writer"), "0");
   EXPECT_NE(not_usable_by("late Writer"), "0");
-  EXPECT_EQ(run_sql(connection,
-                    "SELECT has_table_privilege('writer', 'parsec_ext.installation', 'UPDATE')"),
-            "f");
   // Whoever got the rights later gets these with the next migrate, which has nothing else to do, …
   run_sql(connection,
           "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO \"late Writer\"");
@@ -515,22 +568,22 @@ TEST(Extensions, WorkWhateverTheDatabasesSettingsSay) {
   }
   Connection connection = open_connection(conninfo);
   EXPECT_EQ(run_sql(connection,
-                    "SELECT string_agg(encode(parsec_ext.msgpack_integer(n), 'hex'), ' ')"
+                    "SELECT string_agg(encode(parsec_functions.msgpack_integer(n), 'hex'), ' ')"
                     " FROM unnest('{5, 200, 60000, 70000}'::bigint[]) AS n"),
             "05 ccc8 cdea60 ce00011170");
   run_sql(connection,
           "INSERT INTO public.organization (organization_id, bootstrap_token) VALUES ('Org', 't');"
           "SELECT pg_sleep(0.01)");
   EXPECT_EQ(run_sql(connection,
-                    "SELECT * FROM parsec_ext.organization_bootstrap('Org', 't', 'k', now(),"
+                    "SELECT * FROM parsec_functions.organization_bootstrap('Org', 't', 'k', now(),"
                     " 'alice', 'a@x', 'A', 'c', 'r', 'alice@dev', 'd', 'c', 'r', 'n')"),
             "ok");
   EXPECT_EQ(run_sql(connection,
-                    "SELECT * FROM parsec_ext.realm_create('Org', 'alice@dev',"
+                    "SELECT * FROM parsec_functions.realm_create('Org', 'alice@dev',"
                     " '00000000-0000-0000-0000-000000000001', 'c', now(), 'n')"),
             "ok");
   EXPECT_EQ(run_sql(connection,
-                    "SELECT * FROM parsec_ext.vlob_create('Org', 'alice@dev',"
+                    "SELECT * FROM parsec_functions.vlob_create('Org', 'alice@dev',"
                     " '00000000-0000-0000-0000-000000000001', 1, gen_random_uuid(), now(), 'b',"
                     " 'n', false)"),
             "ok");

@@ -38,6 +38,11 @@ class Rights : public ::testing::Test {
 
 TEST_F(Rights, EachThatIsMissingIsNamedWithItsCure) {
   ASSERT_EQ(missing(), "");
+  const std::string user_get_cure =
+      "GRANT EXECUTE ON ROUTINE " + functions_schema() +
+      ".user_get(organization_id text, device_id text, user_id text) TO";
+  const std::string functions_usage = "USAGE ON SCHEMA " + functions_schema();
+  const std::string grant_functions_usage = "GRANT " + functions_usage;
   const struct {
     const char* what;
     const char* taken;
@@ -50,12 +55,11 @@ TEST_F(Rights, EachThatIsMissingIsNamedWithItsCure) {
       {"a lock", "UPDATE ON public.realm", "GRANT UPDATE ON TABLE public.realm"},
       {"a sequence", "ALL ON SEQUENCE public.vlob_atom__id_seq",
        "GRANT USAGE ON SEQUENCE public.vlob_atom__id_seq"},
-      {"our record", "SELECT ON parsec_ext.installation",
-       "GRANT SELECT ON TABLE parsec_ext.installation"},
-      {"a function", "EXECUTE ON FUNCTION parsec_ext.user_get",
-       "GRANT EXECUTE ON ROUTINE parsec_ext.user_get(organization_id text, device_id text, "
-       "user_id text) TO"},
+      {"our record", "UPDATE ON parsec_ext.functions",
+       "GRANT UPDATE ON TABLE parsec_ext.functions"},
+      {"a function", "EXECUTE ON FUNCTION parsec_functions.user_get", user_get_cure.c_str()},
       {"the schema", "USAGE ON SCHEMA parsec_ext", "GRANT USAGE ON SCHEMA parsec_ext"},
+      {"the schema of functions", functions_usage.c_str(), grant_functions_usage.c_str()},
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.what);

@@ -61,7 +61,7 @@ void use_all_functions(Connection& connection) {
   const std::string token = "'00000000-0000-0000-0000-000000000003'";
   const std::string digest = "sha256('p')";
   const auto expect = [&](const std::string& call, const std::string& status = "ok") {
-    EXPECT_EQ(run_sql(connection, "SELECT status FROM parsec_ext." + call), status) << call;
+    EXPECT_EQ(run_sql(connection, "SELECT status FROM parsec_functions." + call), status) << call;
   };
   expect("organization_create('Org', 't', NULL)");
   expect(
@@ -100,21 +100,22 @@ void use_all_functions(Connection& connection) {
   expect("realm_stats(" + alice + realm + ")");
   EXPECT_EQ(run_sql(connection,
                     "SELECT blocks_size || ' ' || vlobs_size FROM"
-                    " parsec_ext.realm_stats(" +
+                    " parsec_functions.realm_stats(" +
                         alice + realm + ")"),
             "71 132");
   for (int i = 0; i < 70; ++i) {  // over a mark of the messages
     expect("realm_update_roles(" + alice + realm + ", 'bob', " +
            (i % 2 == 0 ? "'MANAGER'" : "'READER'") + ", 'c', now(), 'm', 'n', 'n')");
   }
-  EXPECT_EQ(run_sql(connection,
-                    "SELECT max(count) FROM parsec_ext.message_get('Org', 'bob@dev', 0, 100000)"),
-            "71");
+  EXPECT_EQ(
+      run_sql(connection,
+              "SELECT max(count) FROM parsec_functions.message_get('Org', 'bob@dev', 0, 100000)"),
+      "71");
   expect("realm_start_reencryption_maintenance(" + alice + realm +
          ", 2, now(), '{alice, bob}',"
          " '{m, m}', 'n', '{n, n}')");
   expect("vlob_maintenance_get_reencryption_batch(" + alice + realm + ", 2, 1000, 100000)");
-  run_sql(connection, "SELECT parsec_ext.vlob_maintenance_save_reencryption_batch(" + alice +
+  run_sql(connection, "SELECT parsec_functions.vlob_maintenance_save_reencryption_batch(" + alice +
                           realm +
                           ", 2, array_agg(vlob_id), array_agg(version::bigint), array_agg(blob))"
                           " FROM public.vlob_atom");
@@ -176,7 +177,7 @@ TEST_F(WideIds, HelperTablesOfEarlierVersionsAreWidened) {
           "ALTER TABLE parsec_ext.reencryption ALTER revision TYPE integer;"
           "ALTER TABLE parsec_ext.conduit_met ALTER invitation TYPE integer;"
           "INSERT INTO parsec_ext.conduit_met VALUES (7, 'a', 'b');"
-          "UPDATE parsec_ext.installation SET fingerprint = 'of an earlier version'");
+          "DELETE FROM parsec_ext.functions");
   EXPECT_EQ(run_sql(connection, narrow), "8");
   EXPECT_EQ(install_extensions(connection), true);
   EXPECT_EQ(run_sql(connection, narrow), "0");

@@ -40,7 +40,7 @@ Columns read_columns(std::string_view text) {
 }
 
 std::map<std::string, Columns, std::less<>> read_functions() {
-  constexpr std::string_view head = "FUNCTION parsec_ext.";
+  constexpr std::string_view head = "FUNCTION parsec_functions.";
   constexpr std::string_view table = "RETURNS TABLE (";
   std::map<std::string, Columns, std::less<>> functions;
   for (const auto& file : db::function_sql) {
@@ -59,7 +59,7 @@ std::map<std::string, Columns, std::less<>> read_functions() {
 
 const Columns& columns_of(const db::Function& function) {
   static const auto functions = read_functions();
-  constexpr std::string_view schema = "parsec_ext.";
+  constexpr std::string_view schema = "parsec_functions.";
   std::string_view sql = function.sql;
   sql.remove_prefix(sql.find(schema) + schema.size());
   const auto found = functions.find(take_word(sql));

@@ -18,10 +18,10 @@
 -- The author. Every function of an authenticated connection starts with (after its lock, if any)
 --
 --     DECLARE
---       held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);  -- writers
+--       held CONSTANT boolean := parsec_functions.hold_rights(organization_id, device_id);  -- writers
 --       author record;
 --     BEGIN
---       SELECT * INTO author FROM parsec_ext.author(organization_id, device_id);
+--       SELECT * INTO author FROM parsec_functions.author(organization_id, device_id);
 --       IF author.status <> 'ok' THEN
 --         status := author.status; RETURN NEXT; RETURN;
 --       END IF;
@@ -53,7 +53,7 @@ $$;
 -- its date (protocol/2-handshake.md §2.2). clock_timestamp(), not now(): the transaction may be
 -- older than an expiration that was acknowledged before this command was sent, and the statement
 -- than one that was while it waited for its lock.
-CREATE OR REPLACE FUNCTION parsec_ext.author(organization_id text, device_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.author(organization_id text, device_id text)
 RETURNS TABLE (
   status text,
   organization bigint,
@@ -107,14 +107,14 @@ $$;
 -- Other servers on the database take no such lock: their writes may commit shortly after our `ok`,
 -- and ours after theirs.
 
-CREATE OR REPLACE FUNCTION parsec_ext.rights_key(organization_id text, user_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.rights_key(organization_id text, user_id text)
 RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$ SELECT hashtextextended(user_id, hashtextextended(organization_id, 0)) $$;
 
 -- When the lock below cannot be had. If the rights are there all the same (an expiration taken back at once, or
 -- two users of one key), the driver tries again.
-CREATE OR REPLACE FUNCTION parsec_ext.rights_ended(organization_id text, device_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.rights_ended(organization_id text, device_id text)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -124,7 +124,7 @@ BEGIN
     WHERE o.organization_id = rights_ended.organization_id
       AND (o.expiration_date IS NULL OR o.expiration_date > clock_timestamp())
   ) OR EXISTS (
-    SELECT FROM parsec_ext.author(organization_id, device_id) AS author
+    SELECT FROM parsec_functions.author(organization_id, device_id) AS author
     WHERE author.status = 'ok'
   ) THEN
     RAISE serialization_failure USING MESSAGE = 'the rights of the author are being changed';
@@ -136,18 +136,18 @@ $$;
 -- Always true. device_id null: those of the organization's claimers and strangers, which end with it.
 -- Called in the declarations of a function it is inlined and costs no statement: a transaction with a
 -- call that only looks its author up takes 30.5 µs instead of 28.8 (pgbench, best of six in turn).
-CREATE OR REPLACE FUNCTION parsec_ext.hold_rights(organization_id text, device_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.hold_rights(organization_id text, device_id text)
 RETURNS boolean
 LANGUAGE sql VOLATILE
 AS $$
   SELECT pg_try_advisory_xact_lock_shared(
-    parsec_ext.rights_key(organization_id, COALESCE(split_part(device_id, '@', 1), ''))
-  ) OR parsec_ext.rights_ended(organization_id, device_id)
+    parsec_functions.rights_key(organization_id, COALESCE(split_part(device_id, '@', 1), ''))
+  ) OR parsec_functions.rights_ended(organization_id, device_id)
 $$;
 
 -- Waits for the writes of a user, or of the whole organization (user_id null), whose rights were ended by
 -- a transaction that is committed. ok. In a transaction of its own.
-CREATE OR REPLACE FUNCTION parsec_ext.await_writes(organization_id text, user_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.await_writes(organization_id text, user_id text)
 RETURNS TABLE (status text)
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -157,7 +157,7 @@ DECLARE
 BEGIN
   IF await_writes.user_id IS NOT NULL THEN
     PERFORM pg_advisory_xact_lock(
-      parsec_ext.rights_key(await_writes.organization_id, await_writes.user_id)
+      parsec_functions.rights_key(await_writes.organization_id, await_writes.user_id)
     );
   ELSE
     -- Only of those that are held now: whoever comes later looks after the end.
@@ -170,14 +170,14 @@ BEGIN
           AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
       ) AS lock
       WHERE lock.key IN (
-        SELECT parsec_ext.rights_key(await_writes.organization_id, u.user_id)
+        SELECT parsec_functions.rights_key(await_writes.organization_id, u.user_id)
         FROM public.user_ AS u
         WHERE u.organization = (
           SELECT o._id FROM public.organization AS o
           WHERE o.organization_id = await_writes.organization_id
         )
         UNION ALL
-        SELECT parsec_ext.rights_key(await_writes.organization_id, '')
+        SELECT parsec_functions.rights_key(await_writes.organization_id, '')
       )
       ORDER BY lock.key
     LOOP
@@ -190,7 +190,7 @@ $$;
 
 -- The shortest msgpack form of an integer, as the wire has it (protocol/1-transport.md §1.3). Not
 -- STRICT: the planner would not inline it then, and a NOTIFY cost 57 µs instead of 13.
-CREATE OR REPLACE FUNCTION parsec_ext.msgpack_integer(n bigint)
+CREATE OR REPLACE FUNCTION parsec_functions.msgpack_integer(n bigint)
 RETURNS bytea
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -209,8 +209,8 @@ $$;
 
 -- Tells all servers of the database, when the transaction commits (protocol/6-events.md §6.2).
 -- encode() breaks its lines every 76 characters; the payload has none. `PERFORM
--- parsec_ext.notify(…)`.
-CREATE OR REPLACE FUNCTION parsec_ext.notify(notification bytea)
+-- parsec_functions.notify(…)`.
+CREATE OR REPLACE FUNCTION parsec_functions.notify(notification bytea)
 RETURNS void
 LANGUAGE sql VOLATILE PARALLEL RESTRICTED
 AS $$
@@ -218,12 +218,12 @@ AS $$
 $$;
 
 -- The same for a map that lacks its last value, a number that only the transaction knows.
-CREATE OR REPLACE FUNCTION parsec_ext.notify(prefix bytea, number bigint)
+CREATE OR REPLACE FUNCTION parsec_functions.notify(prefix bytea, number bigint)
 RETURNS void
 LANGUAGE sql VOLATILE PARALLEL RESTRICTED
 AS $$
   SELECT pg_notify(
     'app_notification',
-    translate(encode(prefix || parsec_ext.msgpack_integer(number), 'base64'), E'\n', '')
+    translate(encode(prefix || parsec_functions.msgpack_integer(number), 'base64'), E'\n', '')
   )
 $$;

@@ -3,7 +3,7 @@
 --
 -- The current role is that of the newest role certificate: by its timestamp, among equal ones the
 -- last stored (protocol/4-commands.md §4.5). realm may be null: then there is no role.
-CREATE OR REPLACE FUNCTION parsec_ext.member(organization_id text, device_id text, realm bigint)
+CREATE OR REPLACE FUNCTION parsec_functions.member(organization_id text, device_id text, realm bigint)
 RETURNS TABLE (
   status text,
   organization bigint,
@@ -16,7 +16,7 @@ LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 AS $$
   SELECT author.status, author.organization, author.device, author.user_, author.profile,
     newest.role
-  FROM parsec_ext.author(member.organization_id, member.device_id) AS author
+  FROM parsec_functions.author(member.organization_id, member.device_id) AS author
   LEFT JOIN LATERAL (
     SELECT given.role
     FROM public.realm_user_role AS given
@@ -27,7 +27,7 @@ AS $$
 $$;
 
 -- Whether a role may write in a realm. A null role may not.
-CREATE OR REPLACE FUNCTION parsec_ext.may_write(role public.realm_role)
+CREATE OR REPLACE FUNCTION parsec_functions.may_write(role public.realm_role)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$ SELECT COALESCE(role <> 'READER', false) $$;

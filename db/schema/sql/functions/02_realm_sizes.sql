@@ -31,14 +31,14 @@ CREATE TABLE IF NOT EXISTS parsec_ext.realm_blocks_size (
 );
 
 -- True of a row that no transaction still running can precede.
-CREATE OR REPLACE FUNCTION parsec_ext.is_settled(row_xmin xid)
+CREATE OR REPLACE FUNCTION parsec_functions.is_settled(row_xmin xid)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$ SELECT age(row_xmin) > age(pg_snapshot_xmin(pg_current_snapshot())::xid) $$;
 
 -- Takes up to 1024 more log entries into the known sum. The caller holds the realm's lock; it
 -- calls at every 128th entry, so a write pays for about one more lookup.
-CREATE OR REPLACE FUNCTION parsec_ext.realm_vlobs_size_advance(realm bigint)
+CREATE OR REPLACE FUNCTION parsec_functions.realm_vlobs_size_advance(realm bigint)
 RETURNS void
 LANGUAGE sql VOLATILE
 AS $$
@@ -64,7 +64,7 @@ AS $$
     SET generation = excluded.generation, index = excluded.index, size = excluded.size
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.realm_vlobs_size(realm bigint)
+CREATE OR REPLACE FUNCTION parsec_functions.realm_vlobs_size(realm bigint)
 RETURNS bigint
 LANGUAGE sql STABLE
 AS $$
@@ -83,7 +83,7 @@ $$;
 
 -- Likewise for blocks, as far as they are settled. The caller holds the realm's lock; it calls for
 -- about every 64th block.
-CREATE OR REPLACE FUNCTION parsec_ext.realm_blocks_size_advance(realm bigint)
+CREATE OR REPLACE FUNCTION parsec_functions.realm_blocks_size_advance(realm bigint)
 RETURNS void
 LANGUAGE sql VOLATILE
 AS $$
@@ -94,7 +94,7 @@ AS $$
     SELECT checked.*, max(checked._id) FILTER (WHERE checked.settled) OVER () AS last_settled
     FROM (
       SELECT further._id, further.size, further.known,
-        bool_and(parsec_ext.is_settled(further.xmin)) OVER (ORDER BY further._id) AS settled
+        bool_and(parsec_functions.is_settled(further.xmin)) OVER (ORDER BY further._id) AS settled
       FROM (
         SELECT block._id, block.size, block.xmin, COALESCE(known.size, 0) AS known
         FROM (SELECT) AS always
@@ -114,7 +114,7 @@ AS $$
     SET generation = excluded.generation, block = excluded.block, size = excluded.size
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.realm_blocks_size(realm bigint)
+CREATE OR REPLACE FUNCTION parsec_functions.realm_blocks_size(realm bigint)
 RETURNS bigint
 LANGUAGE sql STABLE
 AS $$

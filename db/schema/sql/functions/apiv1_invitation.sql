@@ -22,7 +22,7 @@ ON parsec_ext.invitation_claim (created_on);
 
 -- The organization of an anonymous connection. Always one row: ok, not_found (the database was emptied
 -- under the connection), organization_expired.
-CREATE OR REPLACE FUNCTION parsec_ext.organization_of_stranger(organization_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.organization_of_stranger(organization_id text)
 RETURNS TABLE (status text, organization bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 AS $$
@@ -41,7 +41,7 @@ AS $$
 $$;
 
 -- The device that invited, if there is a valid invitation; else null. Inlined by the planner.
-CREATE OR REPLACE FUNCTION parsec_ext.user_inviter(organization bigint, user_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.user_inviter(organization bigint, user_id text)
 RETURNS TABLE (device bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 AS $$
@@ -55,7 +55,7 @@ AS $$
       WHERE u.organization = user_inviter.organization AND u.user_id = user_inviter.user_id
     )
 $$;
-CREATE OR REPLACE FUNCTION parsec_ext.device_inviter(organization bigint, device_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.device_inviter(organization bigint, device_id text)
 RETURNS TABLE (device bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 AS $$
@@ -74,7 +74,7 @@ $$;
 -- --- Inviting
 
 -- ok, not_allowed (the author is not ADMIN), already_exists. A new invitation replaces the old.
-CREATE OR REPLACE FUNCTION parsec_ext.user_invite(
+CREATE OR REPLACE FUNCTION parsec_functions.user_invite(
   organization_id text,
   author_device_id text,
   user_id text
@@ -84,10 +84,10 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, author_device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, author_device_id);
   author record;
 BEGIN
-  SELECT * INTO author FROM parsec_ext.author(organization_id, author_device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, author_device_id);
   IF author.status <> 'ok' THEN
     status := author.status;
   ELSIF author.profile <> 'ADMIN' THEN
@@ -109,7 +109,7 @@ END
 $$;
 
 -- ok, already_exists. The caller names a device of the author's own user.
-CREATE OR REPLACE FUNCTION parsec_ext.device_invite(
+CREATE OR REPLACE FUNCTION parsec_functions.device_invite(
   organization_id text,
   author_device_id text,
   device_id text
@@ -119,10 +119,10 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, author_device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, author_device_id);
   author record;
 BEGIN
-  SELECT * INTO author FROM parsec_ext.author(organization_id, author_device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, author_device_id);
   IF author.status <> 'ok' THEN
     status := author.status;
   ELSIF EXISTS (
@@ -143,7 +143,7 @@ $$;
 
 -- ok (whether there was an invitation or not), not_allowed (the author is not ADMIN). notification:
 -- user.invitation.cancelled.
-CREATE OR REPLACE FUNCTION parsec_ext.user_cancel_invitation(
+CREATE OR REPLACE FUNCTION parsec_functions.user_cancel_invitation(
   organization_id text,
   author_device_id text,
   user_id text,
@@ -154,24 +154,24 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, author_device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, author_device_id);
   author record;
 BEGIN
-  SELECT * INTO author FROM parsec_ext.author(organization_id, author_device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, author_device_id);
   status := author.status;
   IF author.status = 'ok' AND author.profile <> 'ADMIN' THEN
     status := 'not_allowed';
   ELSIF author.status = 'ok' THEN
     DELETE FROM public.user_invitation AS i
     WHERE i.organization = author.organization AND i.user_id = user_cancel_invitation.user_id;
-    PERFORM parsec_ext.notify(notification);
+    PERFORM parsec_functions.notify(notification);
   END IF;
   RETURN NEXT;
 END
 $$;
 
 -- ok (whether there was an invitation or not). notification: device.invitation.cancelled.
-CREATE OR REPLACE FUNCTION parsec_ext.device_cancel_invitation(
+CREATE OR REPLACE FUNCTION parsec_functions.device_cancel_invitation(
   organization_id text,
   author_device_id text,
   device_id text,
@@ -182,16 +182,16 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, author_device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, author_device_id);
   author record;
 BEGIN
-  SELECT * INTO author FROM parsec_ext.author(organization_id, author_device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, author_device_id);
   status := author.status;
   IF author.status = 'ok' THEN
     DELETE FROM public.device_invitation AS i
     WHERE i.organization = author.organization
       AND i.device_id = device_cancel_invitation.device_id;
-    PERFORM parsec_ext.notify(notification);
+    PERFORM parsec_functions.notify(notification);
   END IF;
   RETURN NEXT;
 END
@@ -200,7 +200,7 @@ $$;
 -- --- The invited
 
 -- ok, or that status; not_found if device is null. Rows after row 0 are the trustchain of a user_get.
-CREATE OR REPLACE FUNCTION parsec_ext.inviter_certificates(found_status text, device bigint)
+CREATE OR REPLACE FUNCTION parsec_functions.inviter_certificates(found_status text, device bigint)
 RETURNS TABLE (
   status text,
   user_certificate bytea,
@@ -233,12 +233,12 @@ BEGIN
 
   RETURN QUERY
   SELECT NULL, NULL::bytea, NULL::bytea, chain.list, chain.certificate
-  FROM parsec_ext.trustchain(inviter.certifiers, false) AS chain;
+  FROM parsec_functions.trustchain(inviter.certifiers, false) AS chain;
 END
 $$;
 
 -- ok, not_found. See inviter_certificates.
-CREATE OR REPLACE FUNCTION parsec_ext.user_get_invitation_creator(
+CREATE OR REPLACE FUNCTION parsec_functions.user_get_invitation_creator(
   organization_id text,
   user_id text
 )
@@ -252,11 +252,11 @@ RETURNS TABLE (
 LANGUAGE sql STABLE
 AS $$
   SELECT creator.*
-  FROM parsec_ext.organization_of_stranger(organization_id) AS o
-  LEFT JOIN LATERAL parsec_ext.user_inviter(o.organization, user_id) AS inviter ON true
-  CROSS JOIN LATERAL parsec_ext.inviter_certificates(o.status, inviter.device) AS creator
+  FROM parsec_functions.organization_of_stranger(organization_id) AS o
+  LEFT JOIN LATERAL parsec_functions.user_inviter(o.organization, user_id) AS inviter ON true
+  CROSS JOIN LATERAL parsec_functions.inviter_certificates(o.status, inviter.device) AS creator
 $$;
-CREATE OR REPLACE FUNCTION parsec_ext.device_get_invitation_creator(
+CREATE OR REPLACE FUNCTION parsec_functions.device_get_invitation_creator(
   organization_id text,
   device_id text
 )
@@ -270,13 +270,13 @@ RETURNS TABLE (
 LANGUAGE sql STABLE
 AS $$
   SELECT creator.*
-  FROM parsec_ext.organization_of_stranger(organization_id) AS o
-  LEFT JOIN LATERAL parsec_ext.device_inviter(o.organization, device_id) AS inviter ON true
-  CROSS JOIN LATERAL parsec_ext.inviter_certificates(o.status, inviter.device) AS creator
+  FROM parsec_functions.organization_of_stranger(organization_id) AS o
+  LEFT JOIN LATERAL parsec_functions.device_inviter(o.organization, device_id) AS inviter ON true
+  CROSS JOIN LATERAL parsec_functions.inviter_certificates(o.status, inviter.device) AS creator
 $$;
 
 -- The work of a claim: the notification, and what it has no room for (null: nothing).
-CREATE OR REPLACE FUNCTION parsec_ext.tell_claim(
+CREATE OR REPLACE FUNCTION parsec_functions.tell_claim(
   organization_id text,
   invited_id text,
   notification bytea,
@@ -295,13 +295,13 @@ BEGIN
     ON CONFLICT ON CONSTRAINT invitation_claim_pkey DO UPDATE
     SET encrypted_claim = excluded.encrypted_claim, created_on = excluded.created_on;
   END IF;
-  PERFORM parsec_ext.notify(notification);
+  PERFORM parsec_functions.notify(notification);
 END
 $$;
 
 -- ok, not_found. notification: user.claimed. kept_claim: the claim, if the notification cannot tell it
 -- and has an empty one; else null.
-CREATE OR REPLACE FUNCTION parsec_ext.user_claim(
+CREATE OR REPLACE FUNCTION parsec_functions.user_claim(
   organization_id text,
   user_id text,
   notification bytea,
@@ -312,14 +312,14 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, NULL);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, NULL);
   place record;
 BEGIN
-  SELECT * INTO place FROM parsec_ext.organization_of_stranger(organization_id);
+  SELECT * INTO place FROM parsec_functions.organization_of_stranger(organization_id);
   status := place.status;
   IF place.status = 'ok' THEN
-    IF EXISTS (SELECT FROM parsec_ext.user_inviter(place.organization, user_id)) THEN
-      PERFORM parsec_ext.tell_claim(organization_id, user_id, notification, kept_claim);
+    IF EXISTS (SELECT FROM parsec_functions.user_inviter(place.organization, user_id)) THEN
+      PERFORM parsec_functions.tell_claim(organization_id, user_id, notification, kept_claim);
     ELSE
       status := 'not_found';
     END IF;
@@ -329,7 +329,7 @@ END
 $$;
 
 -- The same of a device; notification: device.claimed.
-CREATE OR REPLACE FUNCTION parsec_ext.device_claim(
+CREATE OR REPLACE FUNCTION parsec_functions.device_claim(
   organization_id text,
   device_id text,
   notification bytea,
@@ -340,14 +340,14 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, NULL);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, NULL);
   place record;
 BEGIN
-  SELECT * INTO place FROM parsec_ext.organization_of_stranger(organization_id);
+  SELECT * INTO place FROM parsec_functions.organization_of_stranger(organization_id);
   status := place.status;
   IF place.status = 'ok' THEN
-    IF EXISTS (SELECT FROM parsec_ext.device_inviter(place.organization, device_id)) THEN
-      PERFORM parsec_ext.tell_claim(organization_id, device_id, notification, kept_claim);
+    IF EXISTS (SELECT FROM parsec_functions.device_inviter(place.organization, device_id)) THEN
+      PERFORM parsec_functions.tell_claim(organization_id, device_id, notification, kept_claim);
     ELSE
       status := 'not_found';
     END IF;
@@ -359,7 +359,7 @@ $$;
 -- --- What an event had no room for (device.created: see device.sql)
 
 -- ok. Without one that was kept the claim is empty indeed.
-CREATE OR REPLACE FUNCTION parsec_ext.kept_claim(organization_id text, invited_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.kept_claim(organization_id text, invited_id text)
 RETURNS TABLE (status text, encrypted_claim bytea)
 LANGUAGE sql STABLE ROWS 1
 AS $$
@@ -373,7 +373,7 @@ AS $$
 $$;
 
 -- ok, not_found. device_id: the user's first device.
-CREATE OR REPLACE FUNCTION parsec_ext.user_created(organization_id text, device_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.user_created(organization_id text, device_id text)
 RETURNS TABLE (status text, user_certificate bytea, device_certificate bytea)
 LANGUAGE sql STABLE ROWS 1
 AS $$

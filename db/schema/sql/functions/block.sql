@@ -2,7 +2,7 @@
 -- store; that it may be the table block_data of this database is at the end.
 
 -- The checks of block_create, before the data travels. block_create makes them again.
-CREATE OR REPLACE FUNCTION parsec_ext.block_create_check(
+CREATE OR REPLACE FUNCTION parsec_functions.block_create_check(
   organization_id text,
   device_id text,
   realm_id uuid,
@@ -25,14 +25,14 @@ BEGIN
     AND r.realm_id = block_create_check.realm_id;
 
   SELECT * INTO author
-  FROM parsec_ext.member(
+  FROM parsec_functions.member(
     block_create_check.organization_id, block_create_check.device_id, realm._id
   );
   status := CASE
     WHEN author.status <> 'ok' THEN author.status
     WHEN realm._id IS NULL THEN 'realm_not_found'
     WHEN realm.maintenance_type IS NOT NULL THEN 'in_maintenance'
-    WHEN NOT parsec_ext.may_write(author.role) THEN 'not_allowed'
+    WHEN NOT parsec_functions.may_write(author.role) THEN 'not_allowed'
     WHEN EXISTS (
       SELECT FROM public.block AS taken
       WHERE taken.organization = author.organization
@@ -46,7 +46,7 @@ $$;
 
 -- The row of a block whose data is stored. alone, busy: as in vlob_create (vlob.sql); here the lock
 -- of the ID only keeps a transaction that holds realms from waiting in the unique index.
-CREATE OR REPLACE FUNCTION parsec_ext.block_create(
+CREATE OR REPLACE FUNCTION parsec_functions.block_create(
   organization_id text,
   device_id text,
   realm_id uuid,
@@ -59,7 +59,7 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, device_id);
   id_lock CONSTANT bigint := hashtextextended(
     block_create.organization_id, uuid_hash_extended(block_create.block_id, 1)
   );
@@ -80,12 +80,12 @@ BEGIN
   FOR NO KEY UPDATE;
 
   SELECT * INTO author
-  FROM parsec_ext.member(block_create.organization_id, block_create.device_id, realm._id);
+  FROM parsec_functions.member(block_create.organization_id, block_create.device_id, realm._id);
   status := CASE
     WHEN author.status <> 'ok' THEN author.status
     WHEN realm._id IS NULL THEN 'realm_not_found'
     WHEN realm.maintenance_type IS NOT NULL THEN 'in_maintenance'
-    WHEN NOT parsec_ext.may_write(author.role) THEN 'not_allowed'
+    WHEN NOT parsec_functions.may_write(author.role) THEN 'not_allowed'
     WHEN NOT block_create.alone AND NOT pg_try_advisory_xact_lock(id_lock) THEN 'busy'
     ELSE 'ok'
   END;
@@ -104,13 +104,13 @@ BEGIN
     status := 'already_exists'; RETURN NEXT; RETURN;
   END IF;
   IF created % 64 = 0 THEN
-    PERFORM parsec_ext.realm_blocks_size_advance(realm._id);
+    PERFORM parsec_functions.realm_blocks_size_advance(realm._id);
   END IF;
   RETURN NEXT;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.block_read(
+CREATE OR REPLACE FUNCTION parsec_functions.block_read(
   organization_id text,
   device_id text,
   block_id uuid
@@ -137,7 +137,7 @@ BEGIN
   );
 
   SELECT * INTO reader
-  FROM parsec_ext.member(block_read.organization_id, block_read.device_id, realm._id);
+  FROM parsec_functions.member(block_read.organization_id, block_read.device_id, realm._id);
   status := CASE
     WHEN reader.status <> 'ok' THEN reader.status
     WHEN realm._id IS NULL THEN 'block_not_found'
@@ -151,7 +151,7 @@ $$;
 
 -- --- The block store POSTGRESQL: no rights here, the functions above decided
 
-CREATE OR REPLACE FUNCTION parsec_ext.block_data_create(
+CREATE OR REPLACE FUNCTION parsec_functions.block_data_create(
   organization_id text,
   block_id uuid,
   data bytea
@@ -168,7 +168,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.block_data_read(organization_id text, block_id uuid)
+CREATE OR REPLACE FUNCTION parsec_functions.block_data_read(organization_id text, block_id uuid)
 RETURNS TABLE (status text, data bytea)
 LANGUAGE sql STABLE ROWS 1
 AS $$

@@ -1,6 +1,6 @@
 -- Sets: what block.sql does for one call, for several that wait together. See vlob_sets.sql.
 
-CREATE OR REPLACE FUNCTION parsec_ext.block_create_check_set(
+CREATE OR REPLACE FUNCTION parsec_functions.block_create_check_set(
   organization_ids text[],
   device_ids text[],
   realm_ids uuid[],
@@ -14,7 +14,7 @@ AS $$
       WHEN author.status <> 'ok' THEN author.status
       WHEN realm._id IS NULL THEN 'realm_not_found'
       WHEN realm.maintenance_type IS NOT NULL THEN 'in_maintenance'
-      WHEN NOT parsec_ext.may_write(author.role) THEN 'not_allowed'
+      WHEN NOT parsec_functions.may_write(author.role) THEN 'not_allowed'
       WHEN taken._id IS NOT NULL THEN 'already_exists'
       ELSE 'ok'
     END
@@ -31,7 +31,7 @@ AS $$
     LIMIT 1
   ) AS realm ON true
   LEFT JOIN LATERAL
-    parsec_ext.member(call.organization_id, call.device_id, realm._id) AS author ON true
+    parsec_functions.member(call.organization_id, call.device_id, realm._id) AS author ON true
   LEFT JOIN LATERAL (  -- not EXISTS, of which the planner makes a hash of the whole table
     SELECT b._id FROM public.block AS b
     WHERE b.organization = author.organization AND b.block_id = call.block_id
@@ -40,7 +40,7 @@ AS $$
   ORDER BY call.n
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.block_create_set(
+CREATE OR REPLACE FUNCTION parsec_functions.block_create_set(
   organization_ids text[],
   device_ids text[],
   realm_ids uuid[],
@@ -71,7 +71,7 @@ BEGIN
         WHEN author.status <> 'ok' THEN author.status
         WHEN realm._id IS NULL THEN 'realm_not_found'
         WHEN realm.maintenance_type IS NOT NULL THEN 'in_maintenance'
-        WHEN NOT parsec_ext.may_write(author.role) THEN 'not_allowed'
+        WHEN NOT parsec_functions.may_write(author.role) THEN 'not_allowed'
         WHEN NOT call.locked THEN 'busy'
         ELSE 'ok'
       END AS status
@@ -88,7 +88,7 @@ BEGIN
       LIMIT 1
     ) AS realm ON true
     LEFT JOIN LATERAL
-      parsec_ext.member(call.organization_id, call.device_id, realm._id) AS author ON true
+      parsec_functions.member(call.organization_id, call.device_id, realm._id) AS author ON true
   ), stored AS (
     INSERT INTO public.block (organization, block_id, realm, author, size, created_on)
     SELECT organization, block_id, realm, device, size, clock_timestamp()
@@ -107,12 +107,12 @@ BEGIN
     array_agg(realm) FILTER (WHERE block % 64 = 0)
   INTO statuses, due
   FROM done;
-  PERFORM parsec_ext.realm_blocks_size_advance(realm) FROM unnest(due) AS realm;
+  PERFORM parsec_functions.realm_blocks_size_advance(realm) FROM unnest(due) AS realm;
   RETURN QUERY SELECT unnest(statuses);
 END
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.block_read_set(
+CREATE OR REPLACE FUNCTION parsec_functions.block_read_set(
   organization_ids text[],
   device_ids text[],
   block_ids uuid[]
@@ -146,11 +146,11 @@ AS $$
     LIMIT 1
   ) AS realm ON true
   LEFT JOIN LATERAL
-    parsec_ext.member(call.organization_id, call.device_id, realm._id) AS reader ON true
+    parsec_functions.member(call.organization_id, call.device_id, realm._id) AS reader ON true
   ORDER BY call.n
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.block_data_create_set(
+CREATE OR REPLACE FUNCTION parsec_functions.block_data_create_set(
   organization_ids text[],
   block_ids uuid[],
   data bytea[]

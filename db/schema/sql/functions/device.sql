@@ -15,7 +15,7 @@ CREATE INDEX IF NOT EXISTS device_answer_created_on ON parsec_ext.device_answer 
 
 -- ok, already_exists. The new device is the author user's. notification: device.created. large_answer:
 -- the encrypted_answer, if the notification had no room for it; else null.
-CREATE OR REPLACE FUNCTION parsec_ext.device_create(
+CREATE OR REPLACE FUNCTION parsec_functions.device_create(
   organization_id text,
   author_device_id text,
   certified_on timestamptz,
@@ -31,10 +31,10 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, author_device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, author_device_id);
   author record;
 BEGIN
-  SELECT * INTO author FROM parsec_ext.author(organization_id, author_device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, author_device_id);
   IF author.status <> 'ok' THEN
     status := author.status;
     RETURN NEXT;
@@ -63,14 +63,14 @@ BEGIN
       ON CONFLICT ON CONSTRAINT device_answer_pkey DO UPDATE
       SET encrypted_answer = excluded.encrypted_answer, created_on = excluded.created_on;
     END IF;
-    PERFORM parsec_ext.notify(notification);
+    PERFORM parsec_functions.notify(notification);
   END IF;
   RETURN NEXT;
 END
 $$;
 
 -- What a device.created event had no room for. ok, not_found.
-CREATE OR REPLACE FUNCTION parsec_ext.device_created(organization_id text, device_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.device_created(organization_id text, device_id text)
 RETURNS TABLE (status text, device_certificate bytea, encrypted_answer bytea)
 LANGUAGE sql STABLE ROWS 1
 AS $$
@@ -95,7 +95,7 @@ AS $$
 $$;
 
 -- ok. notification: pinged.
-CREATE OR REPLACE FUNCTION parsec_ext.ping(
+CREATE OR REPLACE FUNCTION parsec_functions.ping(
   organization_id text,
   device_id text,
   notification bytea
@@ -105,14 +105,14 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, device_id);
   author record;
 BEGIN
-  SELECT * INTO author FROM parsec_ext.author(organization_id, device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, device_id);
   status := author.status;
   RETURN NEXT;
   IF author.status = 'ok' THEN
-    PERFORM parsec_ext.notify(notification);
+    PERFORM parsec_functions.notify(notification);
   END IF;
 END
 $$;

@@ -3,10 +3,10 @@
 --
 -- Always one row and the same work, known or not: a stranger's clock learns nothing. Expiration and
 -- revocation are columns, not a status, because they are told only after the signature was checked.
--- One lookup after the other (LATERAL … LIMIT 1), as in parsec_ext.author and for the same reason.
+-- One lookup after the other (LATERAL … LIMIT 1), as in parsec_functions.author and for the same reason.
 
 -- ok, not_found (organization or device).
-CREATE OR REPLACE FUNCTION parsec_ext.handshake_authenticated(
+CREATE OR REPLACE FUNCTION parsec_functions.handshake_authenticated(
   organization_id text,
   device_id text
 )
@@ -43,7 +43,7 @@ AS $$
 $$;
 
 -- ok, not_found. root_verify_key null: not bootstrapped.
-CREATE OR REPLACE FUNCTION parsec_ext.handshake_anonymous(organization_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.handshake_anonymous(organization_id text)
 RETURNS TABLE (status text, root_verify_key bytea, expired boolean)
 LANGUAGE sql STABLE ROWS 1
 AS $$
@@ -57,25 +57,25 @@ AS $$
 $$;
 
 -- The same with spontaneous bootstrap: an unknown organization is created, with an empty token.
-CREATE OR REPLACE FUNCTION parsec_ext.handshake_anonymous_or_create(organization_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.handshake_anonymous_or_create(organization_id text)
 RETURNS TABLE (status text, root_verify_key bytea, expired boolean)
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 BEGIN
-  RETURN QUERY SELECT * FROM parsec_ext.handshake_anonymous(organization_id) AS h
+  RETURN QUERY SELECT * FROM parsec_functions.handshake_anonymous(organization_id) AS h
   WHERE h.status = 'ok';
   IF NOT FOUND THEN
     INSERT INTO public.organization (organization_id, bootstrap_token)
     VALUES (handshake_anonymous_or_create.organization_id, '')
     ON CONFLICT (organization_id) DO NOTHING;
-    RETURN QUERY SELECT * FROM parsec_ext.handshake_anonymous(organization_id);
+    RETURN QUERY SELECT * FROM parsec_functions.handshake_anonymous(organization_id);
   END IF;
 END
 $$;
 
 -- ok, organization_not_found, not_found (the invitation; expired is told nevertheless).
-CREATE OR REPLACE FUNCTION parsec_ext.handshake_invited(organization_id text, token uuid)
+CREATE OR REPLACE FUNCTION parsec_functions.handshake_invited(organization_id text, token uuid)
 RETURNS TABLE (
   status text,
   expired boolean,
@@ -120,7 +120,7 @@ CREATE TABLE IF NOT EXISTS parsec_ext.announced_expiration (
 -- ok. A handshake found the organization expired; notification: organization.expired. Anybody may
 -- try that as often as he likes, so the same expiration is told once a minute at most, by all
 -- servers together; else nothing is written. Again at all: who could not hear it then may now.
-CREATE OR REPLACE FUNCTION parsec_ext.announce_expired(organization_id text, notification bytea)
+CREATE OR REPLACE FUNCTION parsec_functions.announce_expired(organization_id text, notification bytea)
 RETURNS TABLE (status text)
 LANGUAGE plpgsql
 AS $$
@@ -150,14 +150,14 @@ BEGIN
   SET expiration_date = excluded.expiration_date, announced_on = excluded.announced_on
   WHERE known.expiration_date <> excluded.expiration_date OR known.announced_on <= since;
   IF FOUND THEN
-    PERFORM parsec_ext.notify(announce_expired.notification);
+    PERFORM parsec_functions.notify(announce_expired.notification);
   END IF;
 END
 $$;
 
 -- The realms where a user has a role now. ok, and the statuses of an author. Rows after row 0: one
 -- realm each. The current role is that of the newest certificate (protocol/4-commands.md §4.5).
-CREATE OR REPLACE FUNCTION parsec_ext.user_realms(organization_id text, user_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.user_realms(organization_id text, user_id text)
 RETURNS TABLE (status text, realm_id uuid, role text)
 LANGUAGE plpgsql STABLE
 AS $$

@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS parsec_ext.conduit_met (
 -- ok, not_available (needs_human, and the author has no human handle): nothing is stored.
 -- present_token: the new invitation's, or that of a not deleted one of the same greeter, type and email, which is used
 -- again. notification: invite.status_changed of a new one; of one used again nothing is told here.
-CREATE OR REPLACE FUNCTION parsec_ext.invite_new(
+CREATE OR REPLACE FUNCTION parsec_functions.invite_new(
   organization_id text,
   device_id text,
   type text,
@@ -37,13 +37,13 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, device_id);
   author record;
 BEGIN
   -- The greeter's row, so that two requests at once do not store two.
-  SELECT * INTO author FROM parsec_ext.author(organization_id, device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, device_id);
   PERFORM FROM public.user_ AS u WHERE u._id = author.user_ FOR NO KEY UPDATE;
-  SELECT * INTO author FROM parsec_ext.author(organization_id, device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, device_id);
   status := author.status;
   IF status <> 'ok' THEN
     RETURN NEXT;
@@ -75,7 +75,7 @@ BEGIN
       author.organization, invite_new.token, invite_new.type::public.invitation_type, author.user_,
       invite_new.claimer_email, statement_timestamp()
     );
-    PERFORM parsec_ext.notify(notification);
+    PERFORM parsec_functions.notify(notification);
   END IF;
   RETURN NEXT;
 END
@@ -84,7 +84,7 @@ $$;
 -- Locks an invitation and says what one side of its conduit sees: ok, not_found, deleted,
 -- organization_expired, or why the author is gone. device_id: of a greeter, to whom invitations of
 -- other greeters are not found; null: the claimer.
-CREATE OR REPLACE FUNCTION parsec_ext.invitation_side(
+CREATE OR REPLACE FUNCTION parsec_functions.invitation_side(
   organization_id text,
   device_id text,
   token uuid
@@ -100,7 +100,7 @@ LANGUAGE plpgsql ROWS 1
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, device_id);
   found record;
   author record;
   theirs boolean := true;
@@ -116,7 +116,7 @@ BEGIN
     AND i.token = invitation_side.token
   FOR NO KEY UPDATE OF i;
   IF device_id IS NOT NULL THEN
-    SELECT * INTO author FROM parsec_ext.author(organization_id, device_id);
+    SELECT * INTO author FROM parsec_functions.author(organization_id, device_id);
     status := author.status;
     theirs := found.greeter = author.user_;
     own := found.conduit_greeter_payload;
@@ -147,7 +147,7 @@ END
 $$;
 
 -- ok, not_found, deleted (already). notification: invite.status_changed.
-CREATE OR REPLACE FUNCTION parsec_ext.invite_delete(
+CREATE OR REPLACE FUNCTION parsec_functions.invite_delete(
   organization_id text,
   device_id text,
   token uuid,
@@ -161,7 +161,7 @@ AS $$
 DECLARE
   side record;
 BEGIN
-  SELECT * INTO side FROM parsec_ext.invitation_side(organization_id, device_id, token);
+  SELECT * INTO side FROM parsec_functions.invitation_side(organization_id, device_id, token);
   status := side.status;
   IF status = 'ok' THEN
     UPDATE public.invitation AS i
@@ -169,14 +169,14 @@ BEGIN
       deleted_reason = reason::public.invitation_deleted_reason
     WHERE i._id = side.invitation;
     DELETE FROM parsec_ext.conduit_met AS m WHERE m.invitation = side.invitation;
-    PERFORM parsec_ext.notify(notification);
+    PERFORM parsec_functions.notify(notification);
   END IF;
   RETURN NEXT;
 END
 $$;
 
 -- Tells the present status of an invitation, unless it was deleted: ok, not_found, deleted.
-CREATE OR REPLACE FUNCTION parsec_ext.invite_announce(
+CREATE OR REPLACE FUNCTION parsec_functions.invite_announce(
   organization_id text,
   token uuid,
   notification bytea
@@ -203,14 +203,14 @@ BEGIN
     ELSE 'ok'
   END;
   IF status = 'ok' THEN
-    PERFORM parsec_ext.notify(notification);
+    PERFORM parsec_functions.notify(notification);
   END IF;
   RETURN NEXT;
 END
 $$;
 
 -- The greeter's not deleted invitations, by creation date. Rows after row 0: one each.
-CREATE OR REPLACE FUNCTION parsec_ext.invite_list(organization_id text, device_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.invite_list(organization_id text, device_id text)
 RETURNS TABLE (
   status text,
   token uuid,
@@ -224,7 +224,7 @@ AS $$
 DECLARE
   author record;
 BEGIN
-  SELECT * INTO author FROM parsec_ext.author(organization_id, device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, device_id);
   status := author.status;
   RETURN NEXT;
   IF status = 'ok' THEN
@@ -238,7 +238,7 @@ END
 $$;
 
 -- For the claimer: ok, not_found, deleted, organization_expired.
-CREATE OR REPLACE FUNCTION parsec_ext.invite_info(organization_id text, token uuid)
+CREATE OR REPLACE FUNCTION parsec_functions.invite_info(organization_id text, token uuid)
 RETURNS TABLE (
   status text,
   type text,
@@ -279,7 +279,7 @@ AS $$
 $$;
 
 -- What follows when both peers have exchanged (protocol/5-invite.md §5.3).
-CREATE OR REPLACE FUNCTION parsec_ext.next_conduit_state(state public.invitation_conduit_state)
+CREATE OR REPLACE FUNCTION parsec_functions.next_conduit_state(state public.invitation_conduit_state)
 RETURNS public.invitation_conduit_state
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -294,7 +294,7 @@ AS $$
 $$;
 
 -- Sets state and payloads, as the side with that device_id (null: the claimer) has them.
-CREATE OR REPLACE FUNCTION parsec_ext.set_conduit(
+CREATE OR REPLACE FUNCTION parsec_functions.set_conduit(
   invitation bigint,
   device_id text,
   state public.invitation_conduit_state,
@@ -313,7 +313,7 @@ $$;
 
 -- The first half of an exchange: ok, invalid_state, and those of invitation_side. peer_payload: null
 -- if we talked first. notification: invite.conduit_updated.
-CREATE OR REPLACE FUNCTION parsec_ext.conduit_talk(
+CREATE OR REPLACE FUNCTION parsec_functions.conduit_talk(
   organization_id text,
   device_id text,
   token uuid,
@@ -328,7 +328,7 @@ AS $$
 DECLARE
   side record;
 BEGIN
-  SELECT * INTO side FROM parsec_ext.invitation_side(organization_id, device_id, token);
+  SELECT * INTO side FROM parsec_functions.invitation_side(organization_id, device_id, token);
   status := side.status;
   peer_payload := side.peer;
   IF status = 'ok' AND (side.state::text <> conduit_talk.state OR side.own IS NOT NULL) THEN
@@ -339,14 +339,14 @@ BEGIN
     END IF;
   END IF;
   IF status = 'ok' THEN
-    PERFORM parsec_ext.set_conduit(
+    PERFORM parsec_functions.set_conduit(
       side.invitation, device_id, conduit_talk.state::public.invitation_conduit_state, payload,
       peer_payload
     );
     IF conduit_talk.state = '1_WAIT_PEERS' AND peer_payload IS NOT NULL THEN
       DELETE FROM parsec_ext.conduit_met AS m WHERE m.invitation = side.invitation;
     END IF;
-    PERFORM parsec_ext.notify(notification);
+    PERFORM parsec_functions.notify(notification);
   ELSE
     peer_payload := NULL;
   END IF;
@@ -357,7 +357,7 @@ $$;
 -- The second half: ok, waiting, invalid_state, and those of invitation_side. own_digest,
 -- peer_digest: SHA-256 of what Talk stored and saw; peer_digest null: we talked first, and then
 -- peer_payload is there with ok. notification: invite.conduit_updated.
-CREATE OR REPLACE FUNCTION parsec_ext.conduit_listen(
+CREATE OR REPLACE FUNCTION parsec_functions.conduit_listen(
   organization_id text,
   device_id text,
   token uuid,
@@ -374,14 +374,14 @@ DECLARE
   side record;
   next_state public.invitation_conduit_state;
 BEGIN
-  SELECT * INTO side FROM parsec_ext.invitation_side(organization_id, device_id, token);
+  SELECT * INTO side FROM parsec_functions.invitation_side(organization_id, device_id, token);
   status := side.status;
   IF status <> 'ok' THEN
     RETURN NEXT;
     RETURN;
   END IF;
   next_state :=
-    parsec_ext.next_conduit_state(conduit_listen.state::public.invitation_conduit_state);
+    parsec_functions.next_conduit_state(conduit_listen.state::public.invitation_conduit_state);
   IF peer_digest IS NOT NULL AND side.state = next_state AND side.own IS NULL THEN
     status := 'ok';
   ELSIF peer_digest IS NOT NULL AND conduit_listen.state = '1_WAIT_PEERS' AND EXISTS (
@@ -399,14 +399,14 @@ BEGIN
     status := 'waiting';
   ELSE
     peer_payload := side.peer;
-    PERFORM parsec_ext.set_conduit(side.invitation, device_id, next_state, NULL, NULL);
+    PERFORM parsec_functions.set_conduit(side.invitation, device_id, next_state, NULL, NULL);
     IF conduit_listen.state = '1_WAIT_PEERS' THEN
       INSERT INTO parsec_ext.conduit_met AS m
       VALUES (side.invitation, own_digest, sha256(side.peer))
       ON CONFLICT ON CONSTRAINT conduit_met_pkey DO UPDATE
       SET first_digest = excluded.first_digest, second_digest = excluded.second_digest;
     END IF;
-    PERFORM parsec_ext.notify(notification);
+    PERFORM parsec_functions.notify(notification);
   END IF;
   RETURN NEXT;
 END

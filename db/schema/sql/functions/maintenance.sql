@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS parsec_ext.reencryption (
 
 -- Advances the above and returns total and done. The caller holds the realm's lock. Costs what was
 -- saved since the last call and lies out of order beyond it; the first call counts the versions.
-CREATE OR REPLACE FUNCTION parsec_ext.reencryption_advance(previous bigint, revision bigint)
+CREATE OR REPLACE FUNCTION parsec_functions.reencryption_advance(previous bigint, revision bigint)
 RETURNS TABLE (total bigint, done bigint)
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -91,7 +91,7 @@ END
 $$;
 
 -- Who asks, in which realm, and the `_id`s of its previous and its current revision.
-CREATE OR REPLACE FUNCTION parsec_ext.revisions(realm bigint, encryption_revision integer)
+CREATE OR REPLACE FUNCTION parsec_functions.revisions(realm bigint, encryption_revision integer)
 RETURNS TABLE (previous bigint, revision bigint)
 LANGUAGE sql STABLE ROWS 1
 AS $$
@@ -110,7 +110,7 @@ $$;
 -- recipients, messages, message_notifications: one entry each per participant, user IDs distinct.
 -- Locks: the realm, then the participants' rows of user_ in the order of _id, so that realms
 -- with the same participants do not wait for each other in a circle.
-CREATE OR REPLACE FUNCTION parsec_ext.realm_start_reencryption_maintenance(
+CREATE OR REPLACE FUNCTION parsec_functions.realm_start_reencryption_maintenance(
   organization_id text,
   device_id text,
   realm_id uuid,
@@ -126,7 +126,7 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, device_id);
   realm record;
   author record;
   members bigint[];
@@ -143,7 +143,7 @@ BEGIN
   FOR NO KEY UPDATE;
 
   SELECT * INTO author
-  FROM parsec_ext.member(
+  FROM parsec_functions.member(
     realm_start_reencryption_maintenance.organization_id,
     realm_start_reencryption_maintenance.device_id,
     realm._id
@@ -194,7 +194,7 @@ BEGIN
   WHERE r._id = realm._id;
   INSERT INTO public.vlob_encryption_revision (realm, encryption_revision)
   VALUES (realm._id, realm.encryption_revision + 1);
-  PERFORM parsec_ext.notify(realm_start_reencryption_maintenance.notification);
+  PERFORM parsec_functions.notify(realm_start_reencryption_maintenance.notification);
 
   FOR entry IN
     SELECT u._id::bigint AS recipient, named.message, named.notification
@@ -210,7 +210,7 @@ BEGIN
     ) AS u
     ORDER BY u._id
   LOOP
-    PERFORM parsec_ext.message_send(
+    PERFORM parsec_functions.message_send(
       author.organization, entry.recipient, author.device,
       realm_start_reencryption_maintenance.started_on, entry.message, entry.notification
     );
@@ -219,7 +219,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.realm_finish_reencryption_maintenance(
+CREATE OR REPLACE FUNCTION parsec_functions.realm_finish_reencryption_maintenance(
   organization_id text,
   device_id text,
   realm_id uuid,
@@ -231,7 +231,7 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, device_id);
   realm record;
   author record;
   progress record;
@@ -246,12 +246,12 @@ BEGIN
   FOR NO KEY UPDATE;
 
   SELECT member.*, revisions.previous, revisions.revision INTO author
-  FROM parsec_ext.member(
+  FROM parsec_functions.member(
     realm_finish_reencryption_maintenance.organization_id,
     realm_finish_reencryption_maintenance.device_id,
     realm._id
   ) AS member
-  CROSS JOIN parsec_ext.revisions(realm._id, realm.encryption_revision) AS revisions;
+  CROSS JOIN parsec_functions.revisions(realm._id, realm.encryption_revision) AS revisions;
   status := CASE
     WHEN author.status <> 'ok' THEN author.status
     WHEN realm._id IS NULL THEN 'realm_not_found'
@@ -267,7 +267,7 @@ BEGIN
 
   -- Too early is noticed at the cost of what is new; only what seems complete is compared in full,
   -- once per maintenance.
-  SELECT * INTO progress FROM parsec_ext.reencryption_advance(author.previous, author.revision);
+  SELECT * INTO progress FROM parsec_functions.reencryption_advance(author.previous, author.revision);
   IF progress.done < progress.total THEN
     status := 'maintenance_error'; RETURN NEXT; RETURN;
   END IF;
@@ -288,14 +288,14 @@ BEGIN
   UPDATE public.realm AS r
   SET maintenance_type = NULL, maintenance_started_on = NULL, maintenance_started_by = NULL
   WHERE r._id = realm._id;
-  PERFORM parsec_ext.notify(realm_finish_reencryption_maintenance.notification);
+  PERFORM parsec_functions.notify(realm_finish_reencryption_maintenance.notification);
   RETURN NEXT;
 END
 $$;
 
 -- Rows 1…: the versions to re-encrypt, up to size of them, and of more than max_bytes those that fit,
 -- one at least. Starts where everything before is known to be done.
-CREATE OR REPLACE FUNCTION parsec_ext.vlob_maintenance_get_reencryption_batch(
+CREATE OR REPLACE FUNCTION parsec_functions.vlob_maintenance_get_reencryption_batch(
   organization_id text,
   device_id text,
   realm_id uuid,
@@ -324,12 +324,12 @@ BEGIN
     COALESCE(known.vlob_id, '00000000-0000-0000-0000-000000000000') AS vlob_id,
     COALESCE(known.version, 0) AS version
   INTO author
-  FROM parsec_ext.member(
+  FROM parsec_functions.member(
     vlob_maintenance_get_reencryption_batch.organization_id,
     vlob_maintenance_get_reencryption_batch.device_id,
     realm._id
   ) AS member
-  CROSS JOIN parsec_ext.revisions(realm._id, realm.encryption_revision) AS revisions
+  CROSS JOIN parsec_functions.revisions(realm._id, realm.encryption_revision) AS revisions
   LEFT JOIN parsec_ext.reencryption AS known
     ON known.revision = revisions.revision
     AND known.generation = pg_relation_filenode('public.vlob_atom');
@@ -375,7 +375,7 @@ $$;
 
 -- vlob_ids, versions, blobs: one entry each per saved version. Of one that is named twice, or was
 -- saved before, the first stays; what names no version of this realm is ignored.
-CREATE OR REPLACE FUNCTION parsec_ext.vlob_maintenance_save_reencryption_batch(
+CREATE OR REPLACE FUNCTION parsec_functions.vlob_maintenance_save_reencryption_batch(
   organization_id text,
   device_id text,
   realm_id uuid,
@@ -389,7 +389,7 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, device_id);
   realm record;
   author record;
 BEGIN
@@ -403,12 +403,12 @@ BEGIN
   FOR NO KEY UPDATE;
 
   SELECT member.*, revisions.previous, revisions.revision INTO author
-  FROM parsec_ext.member(
+  FROM parsec_functions.member(
     vlob_maintenance_save_reencryption_batch.organization_id,
     vlob_maintenance_save_reencryption_batch.device_id,
     realm._id
   ) AS member
-  CROSS JOIN parsec_ext.revisions(realm._id, realm.encryption_revision) AS revisions;
+  CROSS JOIN parsec_functions.revisions(realm._id, realm.encryption_revision) AS revisions;
   status := CASE
     WHEN author.status <> 'ok' THEN author.status
     WHEN realm._id IS NULL THEN 'realm_not_found'
@@ -445,7 +445,7 @@ BEGIN
   ON CONFLICT (vlob_encryption_revision, vlob_id, version) DO NOTHING;
 
   SELECT progress.total, progress.done INTO total, done
-  FROM parsec_ext.reencryption_advance(author.previous, author.revision) AS progress;
+  FROM parsec_functions.reencryption_advance(author.previous, author.revision) AS progress;
   RETURN NEXT;
 END
 $$;

@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS parsec_ext.message_mark (
 );
 
 -- The recipient's mark, if it has one that counts. Inlined into the statement that uses it.
-CREATE OR REPLACE FUNCTION parsec_ext.message_mark(recipient bigint)
+CREATE OR REPLACE FUNCTION parsec_functions.message_mark(recipient bigint)
 RETURNS TABLE (message bigint, place bigint)
 LANGUAGE sql STABLE ROWS 1
 AS $$
@@ -41,7 +41,7 @@ $$;
 -- locks are released. So if nobody holds that lock after `newest` was seen, every smaller _id is
 -- committed or gone, and the next statement's snapshot counts them all. Somebody does: next time.
 -- Never waits (a read must not), and does nothing in a read-only transaction.
-CREATE OR REPLACE FUNCTION parsec_ext.message_settle(recipient bigint, mark bigint, place bigint)
+CREATE OR REPLACE FUNCTION parsec_functions.message_settle(recipient bigint, mark bigint, place bigint)
 RETURNS void
 LANGUAGE plpgsql
 AS $$
@@ -85,7 +85,7 @@ $$;
 
 -- How many messages a user has: the next one's `index` is one more. Call it with the recipient's
 -- row of user_ locked FOR NO KEY UPDATE, in a later statement than the lock: then index = position.
-CREATE OR REPLACE FUNCTION parsec_ext.message_count(recipient bigint)
+CREATE OR REPLACE FUNCTION parsec_functions.message_count(recipient bigint)
 RETURNS bigint
 LANGUAGE plpgsql
 AS $$
@@ -95,12 +95,12 @@ DECLARE
   tail bigint;
 BEGIN
   SELECT COALESCE(max(k.message), 0) AS message, COALESCE(max(k.place), 0) AS place INTO mark
-  FROM parsec_ext.message_mark(recipient) AS k;
+  FROM parsec_functions.message_mark(recipient) AS k;
   SELECT count(*) INTO tail
   FROM public.message AS m
   WHERE m.recipient = message_count.recipient AND m._id > mark.message;
   IF tail >= 64 THEN
-    PERFORM parsec_ext.message_settle(recipient, mark.message, mark.place);
+    PERFORM parsec_functions.message_settle(recipient, mark.message, mark.place);
   END IF;
   RETURN mark.place + tail;
 END
@@ -111,7 +111,7 @@ $$;
 -- messages by too many of them. Behind the mark they are counted forward from it, before it
 -- backward: never more rows than there are after `after`, but for 64.
 -- Rows after row 0: one message each, status null.
-CREATE OR REPLACE FUNCTION parsec_ext.message_get(
+CREATE OR REPLACE FUNCTION parsec_functions.message_get(
   organization_id text,
   device_id text,
   after bigint,
@@ -133,7 +133,7 @@ DECLARE
   mark record;
   returned bigint;
 BEGIN
-  SELECT * INTO author FROM parsec_ext.author(organization_id, device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, device_id);
   status := author.status;
   RETURN NEXT;
   IF author.status <> 'ok' THEN
@@ -141,7 +141,7 @@ BEGIN
   END IF;
 
   SELECT COALESCE(max(k.message), 0) AS message, COALESCE(max(k.place), 0) AS place INTO mark
-  FROM parsec_ext.message_mark(author.user_) AS k;
+  FROM parsec_functions.message_mark(author.user_) AS k;
   IF after >= mark.place THEN
     RETURN QUERY
     SELECT NULL, after + m.number,
@@ -186,7 +186,7 @@ BEGIN
   END IF;
   GET DIAGNOSTICS returned = ROW_COUNT;
   IF after - mark.place + returned >= 64 THEN
-    PERFORM parsec_ext.message_settle(author.user_, mark.message, mark.place);
+    PERFORM parsec_functions.message_settle(author.user_, mark.message, mark.place);
   END IF;
 END
 $$;

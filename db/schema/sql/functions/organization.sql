@@ -6,7 +6,7 @@
 
 -- ok, already_exists. Not bootstrapped yet: created anew. ON CONFLICT locks the row and looks at its
 -- newest version, so a bootstrap that commits meanwhile is never overwritten.
-CREATE OR REPLACE FUNCTION parsec_ext.organization_create(
+CREATE OR REPLACE FUNCTION parsec_functions.organization_create(
   organization_id text,
   bootstrap_token text,
   expiration_date timestamptz
@@ -31,7 +31,7 @@ END
 $$;
 
 -- ok, not_found.
-CREATE OR REPLACE FUNCTION parsec_ext.organization_status(organization_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.organization_status(organization_id text)
 RETURNS TABLE (status text, is_bootstrapped boolean, expiration_date timestamptz)
 LANGUAGE sql STABLE ROWS 1
 AS $$
@@ -46,7 +46,7 @@ $$;
 
 -- ok. Whether organization.expired holds still. A server of another make tells by its own clock,
 -- which may be ahead of the database's: hence the seconds.
-CREATE OR REPLACE FUNCTION parsec_ext.organization_is_expired(organization_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.organization_is_expired(organization_id text)
 RETURNS TABLE (status text, expired boolean)
 LANGUAGE sql STABLE ROWS 1
 AS $$
@@ -59,7 +59,7 @@ $$;
 
 -- ok, not_found. The one command whose cost is that of what it adds up: the organization's blocks
 -- and vlob versions, found by the indexes that begin with the organization. It is rare and manual.
-CREATE OR REPLACE FUNCTION parsec_ext.organization_stats(organization_id text)
+CREATE OR REPLACE FUNCTION parsec_functions.organization_stats(organization_id text)
 RETURNS TABLE (status text, data_size bigint, metadata_size bigint, users bigint)
 LANGUAGE plpgsql STABLE
 AS $$
@@ -91,7 +91,7 @@ $$;
 
 -- ok, not_found. expired: the date is past; then notification organization.expired is sent, and the caller
 -- waits for the organization's writes (await_writes) before it replies.
-CREATE OR REPLACE FUNCTION parsec_ext.organization_update(
+CREATE OR REPLACE FUNCTION parsec_functions.organization_update(
   organization_id text,
   expiration_date timestamptz,
   notification bytea
@@ -110,7 +110,7 @@ BEGIN
     status := 'ok';
     expired := COALESCE(organization_update.expiration_date <= clock_timestamp(), false);
     IF expired THEN
-      PERFORM parsec_ext.notify(notification);
+      PERFORM parsec_functions.notify(notification);
     END IF;
   END IF;
   RETURN NEXT;
@@ -119,7 +119,7 @@ $$;
 
 -- ok, already_bootstrapped, not_found (organization or token), organization_expired.
 -- human_email null: a user without human handle. notification: user.created.
-CREATE OR REPLACE FUNCTION parsec_ext.organization_bootstrap(
+CREATE OR REPLACE FUNCTION parsec_functions.organization_bootstrap(
   organization_id text,
   bootstrap_token bytea,
   root_verify_key bytea,
@@ -157,7 +157,7 @@ BEGIN
     ELSE 'ok'
   END;
   IF status = 'ok' THEN
-    created := parsec_ext.user_insert(
+    created := parsec_functions.user_insert(
       organization._id, NULL, certified_on, user_id, 'ADMIN', human_email, human_label,
       user_certificate, redacted_user_certificate, device_id, device_label, device_certificate,
       redacted_device_certificate
@@ -166,7 +166,7 @@ BEGIN
       UPDATE public.organization AS o
       SET root_verify_key = organization_bootstrap.root_verify_key
       WHERE o._id = organization._id;
-      PERFORM parsec_ext.notify(notification);
+      PERFORM parsec_functions.notify(notification);
     ELSE
       -- A server that does not lock has bootstrapped it a moment ago.
       status := 'already_bootstrapped';

@@ -3,7 +3,7 @@
 -- Every writer in a realm locks the realm's row first: FOR NO KEY UPDATE, which waits for, and
 -- makes wait, other servers that UPDATE the row, and lets foreign keys to it be checked.
 
-CREATE OR REPLACE FUNCTION parsec_ext.realm_create(
+CREATE OR REPLACE FUNCTION parsec_functions.realm_create(
   organization_id text,
   device_id text,
   realm_id uuid,
@@ -16,12 +16,12 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, device_id);
   author record;
   realm_key bigint;
 BEGIN
   SELECT * INTO author
-  FROM parsec_ext.author(realm_create.organization_id, realm_create.device_id);
+  FROM parsec_functions.author(realm_create.organization_id, realm_create.device_id);
   IF author.status <> 'ok' THEN
     status := author.status; RETURN NEXT; RETURN;
   END IF;
@@ -41,12 +41,12 @@ BEGIN
     realm_create.certified_on
   );
   INSERT INTO public.vlob_encryption_revision (realm, encryption_revision) VALUES (realm_key, 1);
-  PERFORM parsec_ext.notify(realm_create.notification);
+  PERFORM parsec_functions.notify(realm_create.notification);
   status := 'ok'; RETURN NEXT;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.realm_status(
+CREATE OR REPLACE FUNCTION parsec_functions.realm_status(
   organization_id text,
   device_id text,
   realm_id uuid
@@ -78,12 +78,12 @@ AS $$
       WHERE o.organization_id = realm_status.organization_id
     )
     AND realm.realm_id = realm_status.realm_id
-  CROSS JOIN LATERAL parsec_ext.member(
+  CROSS JOIN LATERAL parsec_functions.member(
     realm_status.organization_id, realm_status.device_id, realm._id
   ) AS author
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.realm_stats(
+CREATE OR REPLACE FUNCTION parsec_functions.realm_stats(
   organization_id text,
   device_id text,
   realm_id uuid
@@ -105,7 +105,7 @@ BEGIN
     AND r.realm_id = realm_stats.realm_id;
 
   SELECT * INTO author
-  FROM parsec_ext.member(realm_stats.organization_id, realm_stats.device_id, realm_key);
+  FROM parsec_functions.member(realm_stats.organization_id, realm_stats.device_id, realm_key);
   status := CASE
     WHEN author.status <> 'ok' THEN author.status
     WHEN realm_key IS NULL THEN 'realm_not_found'
@@ -113,14 +113,14 @@ BEGIN
     ELSE 'ok'
   END;
   IF status = 'ok' THEN
-    blocks_size := parsec_ext.realm_blocks_size(realm_key);
-    vlobs_size := parsec_ext.realm_vlobs_size(realm_key);
+    blocks_size := parsec_functions.realm_blocks_size(realm_key);
+    vlobs_size := parsec_functions.realm_vlobs_size(realm_key);
   END IF;
   RETURN NEXT;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.realm_get_role_certificates(
+CREATE OR REPLACE FUNCTION parsec_functions.realm_get_role_certificates(
   organization_id text,
   device_id text,
   realm_id uuid,
@@ -143,7 +143,7 @@ BEGIN
     AND r.realm_id = realm_get_role_certificates.realm_id;
 
   SELECT * INTO author
-  FROM parsec_ext.member(
+  FROM parsec_functions.member(
     realm_get_role_certificates.organization_id, realm_get_role_certificates.device_id, realm_key
   );
   status := CASE
@@ -168,7 +168,7 @@ $$;
 
 -- Stores a message and tells of it: index = position (see message.sql). The caller holds the lock
 -- of the recipient's row of user_. notification: message.received without its index.
-CREATE OR REPLACE FUNCTION parsec_ext.message_send(
+CREATE OR REPLACE FUNCTION parsec_functions.message_send(
   organization bigint,
   recipient bigint,
   sender bigint,
@@ -181,20 +181,20 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
-  number CONSTANT bigint := parsec_ext.message_count(recipient) + 1;
+  number CONSTANT bigint := parsec_functions.message_count(recipient) + 1;
 BEGIN
   INSERT INTO public.message (organization, recipient, timestamp, index, sender, body)
   VALUES (
     message_send.organization, message_send.recipient, message_send.sent_on, number,
     message_send.sender, message_send.body
   );
-  PERFORM parsec_ext.notify(message_send.notification, number);
+  PERFORM parsec_functions.notify(message_send.notification, number);
 END
 $$;
 
 -- notification: realm.roles_updated; message_notification: message.received without its index.
 -- Locks: the realm, then the recipient's user_.
-CREATE OR REPLACE FUNCTION parsec_ext.realm_update_roles(
+CREATE OR REPLACE FUNCTION parsec_functions.realm_update_roles(
   organization_id text,
   device_id text,
   realm_id uuid,
@@ -211,7 +211,7 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, device_id);
   new_role CONSTANT public.realm_role := realm_update_roles.role::public.realm_role;
   realm record;
   author record;
@@ -228,7 +228,7 @@ BEGIN
   FOR NO KEY UPDATE;
 
   SELECT * INTO author
-  FROM parsec_ext.member(realm_update_roles.organization_id, realm_update_roles.device_id, realm._id);
+  FROM parsec_functions.member(realm_update_roles.organization_id, realm_update_roles.device_id, realm._id);
   IF author.status <> 'ok' THEN
     status := author.status; RETURN NEXT; RETURN;
   END IF;
@@ -266,11 +266,11 @@ BEGIN
     realm._id, recipient._id, new_role, realm_update_roles.certificate, author.device,
     realm_update_roles.certified_on
   );
-  PERFORM parsec_ext.notify(realm_update_roles.notification);
+  PERFORM parsec_functions.notify(realm_update_roles.notification);
 
   IF octet_length(realm_update_roles.recipient_message) > 0 THEN
     PERFORM FROM public.user_ AS u WHERE u._id = recipient._id FOR NO KEY UPDATE;
-    PERFORM parsec_ext.message_send(
+    PERFORM parsec_functions.message_send(
       author.organization, recipient._id, author.device, realm_update_roles.certified_on,
       realm_update_roles.recipient_message, realm_update_roles.message_notification
     );

@@ -4,7 +4,7 @@
 -- wins. False, and nothing stored, if the user ID is taken after all: by a server that does not lock.
 -- (ON CONFLICT rather than an exception: a savepoint costs every call.) The caller holds the
 -- organization. certifier null: signed by the root key.
-CREATE OR REPLACE FUNCTION parsec_ext.user_insert(
+CREATE OR REPLACE FUNCTION parsec_functions.user_insert(
   organization bigint,
   certifier bigint,
   certified_on timestamptz,
@@ -65,7 +65,7 @@ $$;
 
 -- ok, not_allowed (the author is not ADMIN), user_already_exists, human_already_exists.
 -- notification: user.created.
-CREATE OR REPLACE FUNCTION parsec_ext.user_create(
+CREATE OR REPLACE FUNCTION parsec_functions.user_create(
   organization_id text,
   author_device_id text,
   certified_on timestamptz,
@@ -86,13 +86,13 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, author_device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, author_device_id);
   author record;
 BEGIN
   PERFORM FROM public.organization AS o
   WHERE o.organization_id = user_create.organization_id
   FOR NO KEY UPDATE;
-  SELECT * INTO author FROM parsec_ext.author(organization_id, author_device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, author_device_id);
   IF author.status <> 'ok' THEN
     status := author.status;
   ELSIF author.profile <> 'ADMIN' THEN
@@ -111,13 +111,13 @@ BEGIN
       AND u.revoked_on IS NULL
   ) THEN
     status := 'human_already_exists';
-  ELSIF parsec_ext.user_insert(
+  ELSIF parsec_functions.user_insert(
     author.organization, author.device, certified_on, user_id, profile::public.user_profile,
     human_email, human_label, user_certificate, redacted_user_certificate, device_id,
     device_label, device_certificate, redacted_device_certificate
   ) THEN
     status := 'ok';
-    PERFORM parsec_ext.notify(notification);
+    PERFORM parsec_functions.notify(notification);
   ELSE
     status := 'user_already_exists';
   END IF;
@@ -127,7 +127,7 @@ $$;
 
 -- ok, not_allowed (the author is not ADMIN), not_found, already_revoked (whatever the date).
 -- notification: user.revoked. Before anybody is told, the caller waits for the user's writes (await_writes).
-CREATE OR REPLACE FUNCTION parsec_ext.user_revoke(
+CREATE OR REPLACE FUNCTION parsec_functions.user_revoke(
   organization_id text,
   author_device_id text,
   user_id text,
@@ -140,14 +140,14 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, author_device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, author_device_id);
   author record;
   target bigint;
 BEGIN
   PERFORM FROM public.organization AS o
   WHERE o.organization_id = user_revoke.organization_id
   FOR NO KEY UPDATE;
-  SELECT * INTO author FROM parsec_ext.author(organization_id, author_device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, author_device_id);
   IF author.status <> 'ok' THEN
     status := author.status;
     RETURN NEXT;
@@ -172,7 +172,7 @@ BEGIN
     WHERE u._id = target AND u.revoked_on IS NULL;
     IF FOUND THEN
       status := 'ok';
-      PERFORM parsec_ext.notify(notification);
+      PERFORM parsec_functions.notify(notification);
     ELSE
       status := 'already_revoked';
     END IF;
@@ -187,7 +187,7 @@ $$;
 --
 -- LATERAL … OFFSET 0 keeps each lookup by key: the planner cannot know how short chains are, and
 -- would read the whole tables to join them at once.
-CREATE OR REPLACE FUNCTION parsec_ext.trustchain(certifiers bigint[], redacted boolean)
+CREATE OR REPLACE FUNCTION parsec_functions.trustchain(certifiers bigint[], redacted boolean)
 RETURNS TABLE (list text, certificate bytea)
 LANGUAGE sql STABLE
 AS $$
@@ -236,7 +236,7 @@ $$;
 
 -- ok, not_found. Rows after row 0 have a certificate and the list it belongs to: own (the user's
 -- devices), or one of the trustchain's. An OUTSIDER gets the redacted ones.
-CREATE OR REPLACE FUNCTION parsec_ext.user_get(
+CREATE OR REPLACE FUNCTION parsec_functions.user_get(
   organization_id text,
   device_id text,
   user_id text
@@ -257,7 +257,7 @@ DECLARE
   redacted boolean;
   certifiers bigint[];
 BEGIN
-  SELECT * INTO author FROM parsec_ext.author(organization_id, device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, device_id);
   IF author.status <> 'ok' THEN
     status := author.status;
     RETURN NEXT;
@@ -293,7 +293,7 @@ BEGIN
   WHERE d.user_ = found._id;
   RETURN QUERY
   SELECT NULL, NULL::bytea, NULL::bytea, chain.list, chain.certificate
-  FROM parsec_ext.trustchain(
+  FROM parsec_functions.trustchain(
     certifiers || found.user_certifier || found.revoked_user_certifier, redacted
   ) AS chain;
 END
@@ -303,7 +303,7 @@ $$;
 -- null: everybody. The cost is that of the organization's users: the contract wants a total, and an
 -- order that no index has.
 -- Rows after row 0: one user each; email and label null without human handle.
-CREATE OR REPLACE FUNCTION parsec_ext.human_find(
+CREATE OR REPLACE FUNCTION parsec_functions.human_find(
   organization_id text,
   device_id text,
   pattern text,
@@ -327,7 +327,7 @@ DECLARE
   lower_pattern CONSTANT text := lower(pattern);
   author record;
 BEGIN
-  SELECT * INTO author FROM parsec_ext.author(organization_id, device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, device_id);
   IF author.status <> 'ok' OR author.profile = 'OUTSIDER' THEN
     status := CASE WHEN author.status <> 'ok' THEN author.status ELSE 'not_allowed' END;
     RETURN NEXT;
@@ -371,7 +371,7 @@ $$;
 
 -- API v1. ok, not_allowed (OUTSIDER). query null or empty: everybody; else a part of the user ID, in
 -- any case. Rows after row 0: one user ID each, bytewise.
-CREATE OR REPLACE FUNCTION parsec_ext.user_find(
+CREATE OR REPLACE FUNCTION parsec_functions.user_find(
   organization_id text,
   device_id text,
   query text,
@@ -386,7 +386,7 @@ AS $$
 DECLARE
   author record;
 BEGIN
-  SELECT * INTO author FROM parsec_ext.author(organization_id, device_id);
+  SELECT * INTO author FROM parsec_functions.author(organization_id, device_id);
   IF author.status <> 'ok' OR author.profile = 'OUTSIDER' THEN
     status := CASE WHEN author.status <> 'ok' THEN author.status ELSE 'not_allowed' END;
     RETURN NEXT;

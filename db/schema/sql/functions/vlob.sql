@@ -12,7 +12,7 @@
 -- same number in between. The insertion then waits for that server's commit and does nothing; with
 -- the next snapshot the next number is free. notification: realm.vlobs_updated up to its key
 -- realm_id; that value (msgpack ext 2), the key checkpoint and its value follow here.
-CREATE OR REPLACE FUNCTION parsec_ext.vlob_log(
+CREATE OR REPLACE FUNCTION parsec_functions.vlob_log(
   realm bigint,
   realm_id uuid,
   atom bigint,
@@ -43,12 +43,12 @@ BEGIN
   IF checkpoint IS NULL THEN  -- the driver tries again, for as long as that makes sense
     RAISE serialization_failure USING MESSAGE = 'other servers take every checkpoint first';
   END IF;
-  PERFORM parsec_ext.notify(
+  PERFORM parsec_functions.notify(
     vlob_log.notification || '\xd802' || uuid_send(vlob_log.realm_id) || '\xaa' || 'checkpoint',
     checkpoint
   );
   IF checkpoint % 128 = 0 THEN
-    PERFORM parsec_ext.realm_vlobs_size_advance(vlob_log.realm);
+    PERFORM parsec_functions.realm_vlobs_size_advance(vlob_log.realm);
   END IF;
 END
 $$;
@@ -57,7 +57,7 @@ $$;
 -- ends. A transaction that may hold the locks of several realms (alone = false) must not wait for
 -- it, or two of them could wait for each other: it answers `busy`, and the command calls again in a
 -- transaction of its own (alone = true), which takes the ID's lock before the realm's.
-CREATE OR REPLACE FUNCTION parsec_ext.vlob_create(
+CREATE OR REPLACE FUNCTION parsec_functions.vlob_create(
   organization_id text,
   device_id text,
   realm_id uuid,
@@ -73,7 +73,7 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, device_id);
   id_lock CONSTANT bigint := hashtextextended(
     vlob_create.organization_id, uuid_hash_extended(vlob_create.vlob_id, 0)
   );
@@ -94,7 +94,7 @@ BEGIN
   FOR NO KEY UPDATE;
 
   SELECT member.*, revision._id::bigint AS revision INTO author
-  FROM parsec_ext.member(vlob_create.organization_id, vlob_create.device_id, realm._id) AS member
+  FROM parsec_functions.member(vlob_create.organization_id, vlob_create.device_id, realm._id) AS member
   LEFT JOIN public.vlob_encryption_revision AS revision
     ON revision.realm = realm._id AND revision.encryption_revision = realm.encryption_revision;
   status := CASE
@@ -103,7 +103,7 @@ BEGIN
     WHEN realm.maintenance_type IS NOT NULL THEN 'in_maintenance'
     WHEN realm.encryption_revision <> vlob_create.encryption_revision
       THEN 'bad_encryption_revision'
-    WHEN NOT parsec_ext.may_write(author.role) THEN 'not_allowed'
+    WHEN NOT parsec_functions.may_write(author.role) THEN 'not_allowed'
     WHEN NOT vlob_create.alone AND NOT pg_try_advisory_xact_lock(id_lock) THEN 'busy'
     ELSE 'ok'
   END;
@@ -130,7 +130,7 @@ BEGIN
   IF atom IS NULL THEN  -- by a server that does not lock, just now
     status := 'already_exists'; RETURN NEXT; RETURN;
   END IF;
-  PERFORM parsec_ext.vlob_log(
+  PERFORM parsec_functions.vlob_log(
     realm._id, vlob_create.realm_id, atom, vlob_create.notification
   );
   RETURN NEXT;
@@ -138,7 +138,7 @@ END
 $$;
 
 -- wanted_version, instant: null where the client names none.
-CREATE OR REPLACE FUNCTION parsec_ext.vlob_read(
+CREATE OR REPLACE FUNCTION parsec_functions.vlob_read(
   organization_id text,
   device_id text,
   encryption_revision bigint,
@@ -162,10 +162,10 @@ DECLARE
   reader record;
 BEGIN
   SELECT r._id::bigint, r.realm_id, r.maintenance_type, r.encryption_revision INTO realm
-  FROM parsec_ext.vlob_realm(vlob_read.organization_id, vlob_read.vlob_id) AS r;
+  FROM parsec_functions.vlob_realm(vlob_read.organization_id, vlob_read.vlob_id) AS r;
 
   SELECT member.*, revision._id::bigint AS revision INTO reader
-  FROM parsec_ext.member(vlob_read.organization_id, vlob_read.device_id, realm._id) AS member
+  FROM parsec_functions.member(vlob_read.organization_id, vlob_read.device_id, realm._id) AS member
   LEFT JOIN public.vlob_encryption_revision AS revision
     ON revision.realm = realm._id AND revision.encryption_revision = realm.encryption_revision;
   status := CASE
@@ -211,7 +211,7 @@ $$;
 
 -- The realm of a vlob, by the oldest atom: where a server that does not lock let two realms have one
 -- vlob ID, everybody agrees on the first.
-CREATE OR REPLACE FUNCTION parsec_ext.vlob_realm(organization_id text, vlob_id uuid)
+CREATE OR REPLACE FUNCTION parsec_functions.vlob_realm(organization_id text, vlob_id uuid)
 RETURNS TABLE (
   _id bigint,
   realm_id uuid,
@@ -242,7 +242,7 @@ $$;
 -- presumed_realm_id: the realm by which the request was routed. Transactions that lock several realms
 -- lock them in one order (see db/functions/route.h); so a vlob of another realm is not
 -- touched here: `elsewhere` and its realm_id, by which the command routes a second call.
-CREATE OR REPLACE FUNCTION parsec_ext.vlob_update(
+CREATE OR REPLACE FUNCTION parsec_functions.vlob_update(
   organization_id text,
   device_id text,
   presumed_realm_id uuid,
@@ -258,13 +258,13 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
-  held CONSTANT boolean := parsec_ext.hold_rights(organization_id, device_id);
+  held CONSTANT boolean := parsec_functions.hold_rights(organization_id, device_id);
   realm record;
   author record;
   atom bigint;
 BEGIN
   SELECT r._id::bigint, r.realm_id INTO realm
-  FROM parsec_ext.vlob_realm(vlob_update.organization_id, vlob_update.vlob_id) AS r;
+  FROM parsec_functions.vlob_realm(vlob_update.organization_id, vlob_update.vlob_id) AS r;
   realm_id := realm.realm_id;
   IF realm.realm_id <> vlob_update.presumed_realm_id THEN
     status := 'elsewhere'; RETURN NEXT; RETURN;
@@ -278,7 +278,7 @@ BEGIN
   SELECT member.*, revision._id::bigint AS revision, newest.version AS last_version,
     newest.created_on AS last_created_on
   INTO author
-  FROM parsec_ext.member(vlob_update.organization_id, vlob_update.device_id, realm._id) AS member
+  FROM parsec_functions.member(vlob_update.organization_id, vlob_update.device_id, realm._id) AS member
   LEFT JOIN public.vlob_encryption_revision AS revision
     ON revision.realm = realm._id AND revision.encryption_revision = realm.encryption_revision
   LEFT JOIN LATERAL (
@@ -294,7 +294,7 @@ BEGIN
     WHEN realm.maintenance_type IS NOT NULL THEN 'in_maintenance'
     WHEN realm.encryption_revision <> vlob_update.encryption_revision
       THEN 'bad_encryption_revision'
-    WHEN NOT parsec_ext.may_write(author.role) THEN 'not_allowed'
+    WHEN NOT parsec_functions.may_write(author.role) THEN 'not_allowed'
     WHEN vlob_update.version IS DISTINCT FROM author.last_version::bigint + 1 THEN 'bad_version'
     WHEN vlob_update.created_on < author.last_created_on THEN 'bad_timestamp'
     ELSE 'ok'
@@ -315,14 +315,14 @@ BEGIN
   IF atom IS NULL THEN  -- by a server that does not lock, just now
     status := 'bad_version'; RETURN NEXT; RETURN;
   END IF;
-  PERFORM parsec_ext.vlob_log(realm._id, realm_id, atom, vlob_update.notification);
+  PERFORM parsec_functions.vlob_log(realm._id, realm_id, atom, vlob_update.notification);
   RETURN NEXT;
 END
 $$;
 
 -- Row 0: current_checkpoint; then one row per changed vlob. Costs as much as the log after the
 -- checkpoint.
-CREATE OR REPLACE FUNCTION parsec_ext.vlob_poll_changes(
+CREATE OR REPLACE FUNCTION parsec_functions.vlob_poll_changes(
   organization_id text,
   device_id text,
   realm_id uuid,
@@ -345,7 +345,7 @@ BEGIN
     AND r.realm_id = vlob_poll_changes.realm_id;
 
   SELECT member.*, newest.index INTO reader
-  FROM parsec_ext.member(
+  FROM parsec_functions.member(
     vlob_poll_changes.organization_id, vlob_poll_changes.device_id, realm._id
   ) AS member
   LEFT JOIN (
@@ -379,7 +379,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.vlob_list_versions(
+CREATE OR REPLACE FUNCTION parsec_functions.vlob_list_versions(
   organization_id text,
   device_id text,
   vlob_id uuid
@@ -399,10 +399,10 @@ DECLARE
   reader record;
 BEGIN
   SELECT r._id::bigint, r.realm_id, r.maintenance_type, r.encryption_revision INTO realm
-  FROM parsec_ext.vlob_realm(vlob_list_versions.organization_id, vlob_list_versions.vlob_id) AS r;
+  FROM parsec_functions.vlob_realm(vlob_list_versions.organization_id, vlob_list_versions.vlob_id) AS r;
 
   SELECT member.*, revision._id::bigint AS revision INTO reader
-  FROM parsec_ext.member(
+  FROM parsec_functions.member(
     vlob_list_versions.organization_id, vlob_list_versions.device_id, realm._id
   ) AS member
   LEFT JOIN public.vlob_encryption_revision AS revision

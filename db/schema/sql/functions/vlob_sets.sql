@@ -10,7 +10,7 @@
 
 -- What writers of a realm do first, for all calls of a transaction: hold the authors' rights, then
 -- lock the realms' rows, in the order given, which is the same in every server (db/functions/route.h).
-CREATE OR REPLACE FUNCTION parsec_ext.realms_lock(
+CREATE OR REPLACE FUNCTION parsec_functions.realms_lock(
   organization_ids text[],
   device_ids text[],
   realm_ids uuid[]
@@ -19,7 +19,7 @@ RETURNS TABLE (status text)
 LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-  PERFORM parsec_ext.hold_rights(call.organization_id, call.device_id)
+  PERFORM parsec_functions.hold_rights(call.organization_id, call.device_id)
   FROM unnest(organization_ids, device_ids) AS call (organization_id, device_id);
 
   PERFORM
@@ -43,7 +43,7 @@ $$;
 
 -- vlob_log for several atoms. Those of one realm get consecutive checkpoints, in the order of the
 -- atoms.
-CREATE OR REPLACE FUNCTION parsec_ext.vlob_log_set(
+CREATE OR REPLACE FUNCTION parsec_functions.vlob_log_set(
   realms bigint[],
   realm_ids uuid[],
   atoms bigint[],
@@ -76,7 +76,7 @@ BEGIN
     RETURNING _id
   ), told AS (
     SELECT entry.realm, entry.checkpoint,
-      parsec_ext.notify(
+      parsec_functions.notify(
         entry.notification || '\xd802' || uuid_send(entry.realm_id) || '\xaa' || 'checkpoint',
         entry.checkpoint
       )
@@ -88,11 +88,11 @@ BEGIN
   IF logged <> cardinality(atoms) THEN  -- one by one each looks for the next free number
     RAISE serialization_failure USING MESSAGE = 'another server took a checkpoint first';
   END IF;
-  PERFORM parsec_ext.realm_vlobs_size_advance(realm) FROM unnest(due) AS realm;
+  PERFORM parsec_functions.realm_vlobs_size_advance(realm) FROM unnest(due) AS realm;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.vlob_create_set(
+CREATE OR REPLACE FUNCTION parsec_functions.vlob_create_set(
   organization_ids text[],
   device_ids text[],
   realm_ids uuid[],
@@ -131,7 +131,7 @@ BEGIN
         WHEN realm._id IS NULL THEN 'realm_not_found'
         WHEN realm.maintenance_type IS NOT NULL THEN 'in_maintenance'
         WHEN realm.encryption_revision <> call.encryption_revision THEN 'bad_encryption_revision'
-        WHEN NOT parsec_ext.may_write(author.role) THEN 'not_allowed'
+        WHEN NOT parsec_functions.may_write(author.role) THEN 'not_allowed'
         WHEN NOT call.locked THEN 'busy'
         WHEN taken._id IS NOT NULL THEN 'already_exists'
         ELSE 'ok'
@@ -158,7 +158,7 @@ BEGIN
       LIMIT 1
     ) AS realm ON true
     LEFT JOIN LATERAL
-      parsec_ext.member(call.organization_id, call.device_id, realm._id) AS author ON true
+      parsec_functions.member(call.organization_id, call.device_id, realm._id) AS author ON true
     LEFT JOIN LATERAL (
       SELECT atom._id FROM public.vlob_atom AS atom
       WHERE atom.organization = author.organization AND atom.vlob_id = call.vlob_id
@@ -189,13 +189,13 @@ BEGIN
   INTO statuses, realms, stored_ids, atoms, stored_notifications
   FROM done;
   IF atoms IS NOT NULL THEN
-    PERFORM parsec_ext.vlob_log_set(realms, stored_ids, atoms, stored_notifications);
+    PERFORM parsec_functions.vlob_log_set(realms, stored_ids, atoms, stored_notifications);
   END IF;
   RETURN QUERY SELECT unnest(statuses);
 END
 $$;
 
-CREATE OR REPLACE FUNCTION parsec_ext.vlob_update_set(
+CREATE OR REPLACE FUNCTION parsec_functions.vlob_update_set(
   organization_ids text[],
   device_ids text[],
   presumed_realm_ids uuid[],
@@ -227,7 +227,7 @@ BEGIN
         WHEN realm._id IS NULL THEN 'vlob_not_found'
         WHEN realm.maintenance_type IS NOT NULL THEN 'in_maintenance'
         WHEN realm.encryption_revision <> call.encryption_revision THEN 'bad_encryption_revision'
-        WHEN NOT parsec_ext.may_write(author.role) THEN 'not_allowed'
+        WHEN NOT parsec_functions.may_write(author.role) THEN 'not_allowed'
         WHEN call.version IS DISTINCT FROM newest.version::bigint + 1 THEN 'bad_version'
         WHEN call.created_on < newest.created_on THEN 'bad_timestamp'
         ELSE 'ok'
@@ -245,11 +245,11 @@ BEGIN
           SELECT revision._id FROM public.vlob_encryption_revision AS revision
           WHERE revision.realm = r._id AND revision.encryption_revision = r.encryption_revision
         ) AS revision
-      FROM parsec_ext.vlob_realm(call.organization_id, call.vlob_id) AS r
+      FROM parsec_functions.vlob_realm(call.organization_id, call.vlob_id) AS r
       LIMIT 1
     ) AS realm ON true
     LEFT JOIN LATERAL
-      parsec_ext.member(call.organization_id, call.device_id, realm._id) AS author ON true
+      parsec_functions.member(call.organization_id, call.device_id, realm._id) AS author ON true
     LEFT JOIN LATERAL (
       SELECT last.version, last.created_on FROM public.vlob_atom AS last
       WHERE last.vlob_encryption_revision = realm.revision AND last.vlob_id = call.vlob_id
@@ -283,7 +283,7 @@ BEGIN
   INTO statuses, realm_ids, realms, stored_ids, atoms, stored_notifications
   FROM done;
   IF atoms IS NOT NULL THEN
-    PERFORM parsec_ext.vlob_log_set(realms, stored_ids, atoms, stored_notifications);
+    PERFORM parsec_functions.vlob_log_set(realms, stored_ids, atoms, stored_notifications);
   END IF;
   RETURN QUERY SELECT * FROM unnest(statuses, realm_ids);
 END
@@ -291,7 +291,7 @@ $$;
 
 -- Large ones are for calls of their own: the whole result comes at once. SQL and STABLE, so that the
 -- planner puts it into the statement that calls it.
-CREATE OR REPLACE FUNCTION parsec_ext.vlob_read_set(
+CREATE OR REPLACE FUNCTION parsec_functions.vlob_read_set(
   organization_ids text[],
   device_ids text[],
   encryption_revisions bigint[],
@@ -336,11 +336,11 @@ AS $$
           SELECT revision._id FROM public.vlob_encryption_revision AS revision
           WHERE revision.realm = r._id AND revision.encryption_revision = r.encryption_revision
         ) AS revision
-      FROM parsec_ext.vlob_realm(call.organization_id, call.vlob_id) AS r
+      FROM parsec_functions.vlob_realm(call.organization_id, call.vlob_id) AS r
       LIMIT 1
     ) AS realm ON true
     LEFT JOIN LATERAL
-      parsec_ext.member(call.organization_id, call.device_id, realm._id) AS reader ON true
+      parsec_functions.member(call.organization_id, call.device_id, realm._id) AS reader ON true
     LEFT JOIN LATERAL (
       SELECT atom.version, atom.blob, atom.size, atom.author, atom.created_on
       FROM public.vlob_atom AS atom
