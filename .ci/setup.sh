@@ -11,7 +11,7 @@ packages=(
   # to test
   libgtest-dev libgmock-dev libbenchmark-dev libmsgpack-cxx-dev clang-format
   python3 python3-websockets python3-msgpack python3-nacl python3-asyncpg
-  python3-aiosmtpd openssl haproxy valgrind
+  python3-aiosmtpd openssl haproxy prometheus valgrind
   python3-swift  # the library alone: tests start its servers themselves, no daemon is installed
 )
 # ccache and mold make builds faster; tests of poolers are skipped without pgbouncer.

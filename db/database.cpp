@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cassert>
 #include <chrono>
@@ -115,12 +116,14 @@ class RunningDatabase final : public Database {
  public:
   RunningDatabase(const Settings& settings, NotificationSink& sink,
                   std::unique_ptr<EmbeddedCluster> cluster, ConnectionOptions options,
-                  std::vector<IdSequence> sequences)
+                  std::vector<IdSequence> sequences, int level)
       : settings_(settings),
         connection_string_(options.conninfo),
         cluster_(std::move(cluster)),
+        level_(std::make_shared<std::atomic<int>>(level)),
         id_watch_(options, settings.ids_interval, std::move(sequences)),
-        peer_watch_(options, settings.watch, probe_),
+        peer_watch_(options, settings.watch, probe_,
+                    [level = level_](Connection& connection) { note_level(connection, *level); }),
         connector_(std::move(options)),
         listener_(settings_.shards, connector_, sink, probe_) {
     engine::MemoryBudget& memory = settings.memory != nullptr ? *settings.memory : unlimited_;
@@ -205,6 +208,29 @@ class RunningDatabase final : public Database {
     visitor("listen_losses", counts.losses);
   }
 
+  DatabaseState state() const override {
+    DatabaseState state;
+    for (const auto& worker : workers_) {
+      auto& one = state.workers.emplace_back(worker->state());
+      for (std::size_t i = 0; i < count_size; ++i) {
+        one.counts[i] = worker->counters().get(static_cast<Count>(i));
+      }
+    }
+    state.is_listening = listener_.is_listening();
+    state.listen_losses = listener_.counts().losses;
+    state.level = *level_;
+    state.is_wrong_level = !schema_refusal(*level_, settings_.allow_newer_schema).empty();
+    state.ids_used = id_watch_.most_used();
+    for (const auto& gateway : gateways_) {
+      state.refusals += gateway->refusals();
+      const TimePoint since = gateway->full_since();
+      if (since == TimePoint{}) continue;
+      state.full_since =
+          state.full_since == TimePoint{} ? since : std::min(state.full_since, since);
+    }
+    return state;
+  }
+
   std::string dump() const override {
     std::string text;
     for (const auto& worker : workers_) {
@@ -219,9 +245,14 @@ class RunningDatabase final : public Database {
   }
 
  private:
+  static void note_level(Connection& connection, std::atomic<int>& level) {
+    if (const auto number = schema_number(connection)) level = *number;
+  }
+
   const Settings settings_;
   const std::string connection_string_;
   std::unique_ptr<EmbeddedCluster> cluster_;
+  const std::shared_ptr<std::atomic<int>> level_;  // the watch's thread may outlive us
   IdWatch id_watch_;
   const std::shared_ptr<Probe> probe_ = std::make_shared<Probe>();
   PeerWatch peer_watch_;
@@ -253,6 +284,7 @@ std::expected<std::unique_ptr<Database>, std::string> Database::start(const Sett
     options.conninfo = cluster->conninfo();
   }
   std::vector<IdSequence> sequences;
+  int level = 0;
   {
     auto connection = first_connection(settings, options);
     if (!connection) return Failure(connection.error());
@@ -260,9 +292,10 @@ std::expected<std::unique_ptr<Database>, std::string> Database::start(const Sett
     auto ids = check_ids(*connection);
     if (!ids) return Failure(ids.error());
     sequences = std::move(*ids);
+    level = schema_number(*connection).value_or(0);
   }
   auto database = std::make_unique<RunningDatabase>(settings, sink, std::move(cluster), options,
-                                                    std::move(sequences));
+                                                    std::move(sequences), level);
   if (auto running = database->run(); !running) return Failure(running.error());
   return database;
 }

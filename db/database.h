@@ -9,6 +9,7 @@
 // at each function.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <expected>
 #include <functional>
@@ -19,12 +20,28 @@
 
 #include "db/driver/gateway.h"
 #include "db/driver/settings.h"
+#include "db/workers/worker.h"
 
 namespace parsec::engine {
 class Waker;
 }
 
 namespace parsec::db {
+
+/// The data layer as it is now, for metrics and health. Each value is right by itself.
+struct DatabaseState {
+  struct OfWorker : WorkerState {
+    std::array<std::uint64_t, count_size> counts{};  // by Count
+  };
+  std::vector<OfWorker> workers;
+  bool is_listening = false;
+  std::uint64_t listen_losses = 0;
+  int level = 0;  // of the schema, as it was seen last; 0: nobody looked
+  bool is_wrong_level = false;
+  double ids_used = 0;         // of the table whose ids end first: 0 … 1
+  std::uint64_t refusals = 0;  // a ring was full
+  TimePoint full_since{};      // one is since then; zero: none
+};
 
 class Database {
  public:
@@ -55,6 +72,7 @@ class Database {
   /// Names and values of all counters, summed over the workers. Any thread.
   using CounterVisitor = std::function<void(std::string_view name, std::uint64_t value)>;
   virtual void visit_counters(const CounterVisitor& visitor) const = 0;
+  virtual DatabaseState state() const = 0;
   /// A few lines for people: the counters of each worker and the state of each connection.
   virtual std::string dump() const = 0;
 };

@@ -30,12 +30,16 @@ enum class Count : std::uint8_t {
   closed_internal_error,
   receives,
   received_bytes,
-  receive_starved,  // ENOBUFS: no receive buffer was free
+  first_received_bytes,     // of these, in the protocol that connections begin with
+  upgraded_received_bytes,  // and after Transport::note_upgrade
+  receive_starved,          // ENOBUFS: no receive buffer was free
   receive_rearmed,  // a receive armed again (after starvation, a pause, or by the kernel's will)
   kept_bytes,       // arrived while reading was paused, copied
   discarded_bytes,  // arrived after the connection began to close
   sends,
   sent_bytes,
+  first_sent_bytes,
+  upgraded_sent_bytes,
   short_sends,
   cancels,
   turns,

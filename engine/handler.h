@@ -85,6 +85,9 @@ class Transport {
   virtual void set_deadline(ConnectionId connection, Duration after) = 0;
   virtual void clear_deadline(ConnectionId connection) = 0;
 
+  /// Its bytes are counted apart from here on (Count::upgraded_…): it speaks another protocol now.
+  virtual void note_upgrade(ConnectionId connection) = 0;
+
   /// While paused no on_data is delivered; what the kernel delivered already is kept, and TCP
   /// holds the peer back. Both are idempotent. The end of the peer is noticed while paused, too.
   virtual void pause_reading(ConnectionId connection) = 0;

@@ -27,6 +27,8 @@ TESTED_ELSEWHERE = {
     "app/delivery/outbox.cpp": "tests/app/delivery/mail_delivery_test.cpp",
     "app/process/stop_signals.cpp": "tests/app/program_test.cpp",
     "app/core/stream.cpp": "tests/app/core/core_organization_test.cpp",
+    "app/monitoring/monitor.cpp": "tests/integration/monitoring_test.cpp",
+    "app/monitoring/monitoring_listener.cpp": "tests/integration/monitoring_test.cpp",
     "bench/instructions/main.cpp": "bench/instructions/count",
     "bench/instructions/request_path.cpp": "bench/instructions/count",
     "bench/limits/echo/echo.cpp": "tests/bench/echo_test.py",

@@ -17,6 +17,8 @@
 #include "app/command_line/proxy_settings.h"
 #include "app/command_line/version.h"
 #include "app/delivery/outbox.h"
+#include "app/monitoring/monitor.h"
+#include "app/monitoring/monitoring_listener.h"
 #include "app/process/process_user.h"
 #include "app/process/stop_signals.h"
 #include "db/blocks/block_stores.h"
@@ -59,8 +61,10 @@ std::uint32_t share(std::uint32_t total, std::uint32_t shards) {
   return (total + shards - 1) / shards;
 }
 
-protocol::Settings protocol_settings(const Configuration& configuration, std::uint32_t shards) {
+protocol::Settings protocol_settings(const Configuration& configuration, const Monitor& monitor,
+                                     std::uint32_t shards) {
   protocol::Settings settings;
+  settings.health = &monitor;
   settings.administration_token = configuration.administration_token;
   settings.spontaneous_organization_bootstrap = configuration.spontaneous_organization_bootstrap;
   settings.backend_address = configuration.backend_addr;
@@ -79,6 +83,7 @@ protocol::Settings protocol_settings(const Configuration& configuration, std::ui
     settings.max_strangers_of_an_address = share(configuration.max_strangers_of_an_address, shards);
   }
   settings.max_message_bytes = configuration.max_message_bytes;
+  settings.slow_request = configuration.monitoring.slow_request;
   settings.max_waiting_events = configuration.max_waiting_events;
   settings.output_high_water = engine::Limits{}.output_high_water;
   return settings;
@@ -153,10 +158,10 @@ class Backend {
  public:
   /// sockets: bound. Where there are none yet, they are when everything else has started.
   static std::expected<std::unique_ptr<Backend>, std::string> start(
-      const Configuration& configuration, engine::RingSet rings,
+      const Configuration& configuration, const Monitor& monitor, engine::RingSet rings,
       std::optional<engine::ListeningSockets> sockets) {
     std::unique_ptr<Backend> backend{
-        new Backend{configuration, static_cast<std::uint32_t>(rings.rings.size())}};
+        new Backend{configuration, monitor, static_cast<std::uint32_t>(rings.rings.size())}};
     auto tls = load_tls(configuration);
     if (!tls) return Failure{std::move(tls.error())};
     backend->tls_ = std::move(*tls);
@@ -207,6 +212,18 @@ class Backend {
     log::warn("The TLS certificate was read again");
   }
 
+  MonitoredParts parts() const {
+    return {.shards = shards_.get(),
+            .database = database_.get(),
+            .blocks = blocks_.get(),
+            .outbox = &*outbox_,
+            .events = &events_,
+            .memory = &memory_,
+            .counts = counts_,
+            .tls = tls_.get(),
+            .tls_counts = tls_counts_};
+  }
+
   const std::string& ring_description() const { return shards_->ring_description(); }
 
   std::string dump() const {
@@ -226,12 +243,17 @@ class Backend {
   }
 
  private:
-  Backend(const Configuration& configuration, std::uint32_t shard_count)
+  Backend(const Configuration& configuration, const Monitor& monitor, std::uint32_t shard_count)
       : shard_count_(shard_count),
         shutdown_timeout_(configuration.shutdown_timeout),
-        settings_(protocol_settings(configuration, shard_count_)),
+        settings_(protocol_settings(configuration, monitor, shard_count_)),
         events_(shard_count_),
-        memory_(memory_limit(configuration), shard_count_) {}
+        memory_(memory_limit(configuration), shard_count_) {
+    for (std::uint32_t i = 0; i < shard_count_; ++i) {
+      counts_.push_back(std::make_unique<protocol::Counts>());
+      tls_counts_.push_back(std::make_unique<engine::TlsCounts>());
+    }
+  }
 
   std::expected<void, std::string> start_database(const Configuration& configuration) {
     db::Settings settings = configuration.database;
@@ -260,16 +282,19 @@ class Backend {
                                   engine::Waker& waker) -> std::unique_ptr<engine::Handler> {
       const auto shard = static_cast<std::uint32_t>(index);
       const auto make_service = [&](engine::Transport& plain) {
-        return std::make_unique<protocol::Service>(settings_, plain, database_->gateway(shard),
-                                                   *shard_blocks_[shard], events_.inbox(shard),
-                                                   *outbox_, claimers_, memory_, shard);
+        return std::make_unique<protocol::Service>(
+            settings_, plain, database_->gateway(shard), *shard_blocks_[shard],
+            events_.inbox(shard), *outbox_, claimers_, memory_, *counts_[shard], shard);
       };
       events_.set_waker(shard, &waker);
       memory_.set_waker(shard, &waker);
       database_->set_waker(shard, &waker);
       blocks_->set_waker(shard, &waker);
       if (!tls_) return make_service(transport);
-      return std::make_unique<engine::TlsLayer>(transport, *tls_, limits, shard, make_service);
+      auto layer =
+          std::make_unique<engine::TlsLayer>(transport, *tls_, limits, shard, make_service);
+      layer->count_in(*tls_counts_[shard]);
+      return layer;
     };
     auto shards = engine::ShardThreads::start(shard_options(configuration, shard_count_),
                                               std::move(rings), std::move(*sockets), make_handler);
@@ -297,13 +322,34 @@ class Backend {
   protocol::EventBus events_;
   protocol::ClaimerCounts claimers_;
   engine::MemoryBudget memory_;
-  std::unique_ptr<engine::TlsContext> tls_;  // null: plain TCP
+  std::vector<std::unique_ptr<protocol::Counts>> counts_;       // by shard
+  std::vector<std::unique_ptr<engine::TlsCounts>> tls_counts_;  // by shard
+  std::unique_ptr<engine::TlsContext> tls_;                     // null: plain TCP
   std::unique_ptr<db::BlockStores> blocks_;
   std::unique_ptr<db::Database> database_;
   std::optional<DeliveringOutbox> outbox_;
   std::vector<std::unique_ptr<db::BlockStore>> shard_blocks_;
   std::unique_ptr<engine::ShardThreads> shards_;
 };
+
+/// Before it becomes another user. None: no --metrics-listen.
+std::expected<std::optional<engine::ListeningSockets>, std::string> bind_monitoring(
+    const MonitoringConfiguration& monitoring) {
+  if (monitoring.port == 0) return std::nullopt;
+  auto bound = engine::ListeningSockets::bind({.host = monitoring.host, .port = monitoring.port}, 1,
+                                              engine::Limits{});
+  if (!bound) return Failure{"--metrics-listen: " + bound.error()};
+  return std::move(*bound);
+}
+
+void warn_of_open_metrics(const MonitoringConfiguration& monitoring) {
+  const std::string& host = monitoring.host;
+  const bool is_local = host.starts_with("127.") || host == "::1" || host == "localhost";
+  if (monitoring.port == 0 || is_local || !monitoring.token.empty()) return;
+  log::warn("Metrics are open to everybody",
+            "Metrics are open to everybody who reaches {}: consider --metrics-token",
+            log::field("host", host));
+}
 
 int fail(const std::string& why) {
   std::fprintf(stderr, "Error: %s\n", why.c_str());
@@ -342,6 +388,8 @@ int run_backend(const Configuration& configuration) {
     if (!bound) return fail(bound.error());
     sockets.emplace(std::move(*bound));
   }
+  auto monitoring_sockets = bind_monitoring(configuration.monitoring);
+  if (!monitoring_sockets) return fail(monitoring_sockets.error());
   auto rings = set_up_rings(configuration);
   if (!rings) return fail(rings.error());
   if (!configuration.user.empty()) {
@@ -369,8 +417,18 @@ int run_backend(const Configuration& configuration) {
               "--email-use-tls or --email-use-ssl");
   }
 
-  auto backend = Backend::start(configuration, std::move(*rings), std::move(sockets));
+  warn_of_open_metrics(configuration.monitoring);
+  Monitor monitor{configuration.monitoring.hung_after};
+  std::unique_ptr<MonitoringListener> listener;
+  if (*monitoring_sockets) {
+    auto started = MonitoringListener::start(std::move(**monitoring_sockets), monitor,
+                                             configuration.monitoring.token);
+    if (!started) return fail("--metrics-listen: " + started.error());
+    listener = std::move(*started);
+  }
+  auto backend = Backend::start(configuration, monitor, std::move(*rings), std::move(sockets));
   if (!backend) return fail(backend.error());
+  monitor.attach((*backend)->parts());
   signals.hold();
   log::info("Serving", "Serving on {}:{} {} with {}", log::field("host", configuration.host),
             log::field("port", configuration.port),
@@ -381,7 +439,10 @@ int run_backend(const Configuration& configuration) {
   serve_until_stopped(**backend, signals, *logging);
   signals.release();
   log::info("Stopping");
+  monitor.note_stopping();
+  std::this_thread::sleep_for(configuration.monitoring.drain_time);
   (*backend)->stop();
+  monitor.detach();
   return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "app/command_line/value_parsing.h"
 #include "app/delivery/hello_name.h"
 #include "app/process/process_user.h"
+#include "engine/host/heartbeats.h"
 #include "engine/outbound/http_url.h"
 
 namespace parsec::app {
@@ -194,13 +195,17 @@ void read_addresses(OptionReader& read, Configuration& configuration) {
   }
 }
 
+/// From a file with a newline at its end, for instance: no client could ever send the same.
+bool holds_space(std::string_view token) {
+  return std::ranges::any_of(token, [](char c) { return c >= 0 && c <= ' '; });
+}
+constexpr std::string_view space_in_token =
+    "holds white space or a control character, perhaps a newline at its end";
+
 void read_organizations(OptionReader& read, Configuration& configuration) {
   configuration.administration_token = read.non_empty_text("--administration-token");
-  // From a file with a newline at its end, for instance: no client could ever send the same.
-  if (std::ranges::any_of(configuration.administration_token,
-                          [](char c) { return c >= 0 && c <= ' '; })) {
-    read.complain("--administration-token",
-                  "holds white space or a control character, perhaps a newline at its end");
+  if (holds_space(configuration.administration_token)) {
+    read.complain("--administration-token", space_in_token);
   }
   configuration.spontaneous_organization_bootstrap =
       read.boolean("--spontaneous-organization-bootstrap");
@@ -214,6 +219,36 @@ void read_organizations(OptionReader& read, Configuration& configuration) {
   } else if (!is_http_url(webhook)) {
     read.complain("--organization-bootstrap-webhook", kind);
   }
+}
+
+MonitoringConfiguration read_monitoring(OptionReader& read) {
+  MonitoringConfiguration monitoring;
+  if (read.given("--metrics-listen")) {
+    const std::string address = read.non_empty_text("--metrics-listen");
+    const auto colon = address.rfind(':');
+    const auto port = colon == address.npos
+                          ? std::nullopt
+                          : parse_number(std::string_view{address}.substr(colon + 1));
+    if (!port || *port == 0 || *port > 65535 || colon == 0) {
+      read.complain("--metrics-listen",
+                    "must be an address and a port: 127.0.0.1:9100, [::1]:9100");
+    } else {
+      monitoring.host = without_brackets(address.substr(0, colon));
+      monitoring.port = static_cast<std::uint16_t>(*port);
+    }
+  }
+  if (read.given("--metrics-token")) {
+    monitoring.token = read.non_empty_text("--metrics-token");
+    if (holds_space(monitoring.token)) read.complain("--metrics-token", space_in_token);
+    if (monitoring.port == 0) read.complain("--metrics-token", "needs --metrics-listen");
+  }
+  monitoring.hung_after = read.seconds("--hung-after");
+  if (monitoring.hung_after < 2 * engine::heartbeat_interval) {
+    read.complain("--hung-after", "must be 2 seconds or more: so long threads may sleep");
+  }
+  monitoring.drain_time = read.seconds("--drain-time");
+  monitoring.slow_request = read.seconds("--slow-request");
+  return monitoring;
 }
 
 void read_user(OptionReader& read, Configuration& configuration) {
@@ -264,6 +299,7 @@ std::expected<Configuration, UsageError> Configuration::from(OptionValues values
   read_organizations(read, configuration);
   read_addresses(read, configuration);
   configuration.mail = read_mail(read);
+  configuration.monitoring = read_monitoring(read);
   configuration.log = read_log(read);
   read_user(read, configuration);
   configuration.sentry_url_given = read.given("--sentry-url");

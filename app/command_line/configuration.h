@@ -42,6 +42,15 @@ struct MailConfiguration {
   std::string description() const;
 };
 
+struct MonitoringConfiguration {
+  std::string host;        // of the listener
+  std::uint16_t port = 0;  // 0: there is none
+  std::string token;       // empty: metrics are open
+  std::chrono::milliseconds hung_after{};
+  std::chrono::milliseconds drain_time{};
+  std::chrono::milliseconds slow_request{};  // 0: none is told
+};
+
 struct LogConfiguration {
   enum class Level : std::uint8_t { debug, info, warning, error, critical };
   enum class Format : std::uint8_t { console, json };
@@ -68,6 +77,7 @@ struct Configuration {
   std::string organization_bootstrap_webhook;
 
   MailConfiguration mail;
+  MonitoringConfiguration monitoring;
   LogConfiguration log;
   std::string user;  // whom to become, which is possible; empty: nobody else
   bool sentry_url_given = false;

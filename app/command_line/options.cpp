@@ -44,6 +44,36 @@ constexpr auto listening = std::to_array<Option>({
          "X-Forwarded-Proto:https."},
 });
 
+constexpr auto monitoring = std::to_array<Option>({
+    {.name = "--metrics-listen",
+     .variable = "PARSEC_METRICS_LISTEN",
+     .metavar = "ADDRESS:PORT",
+     .help =
+         "Answer /metrics, /health and /ready there, too, over plain HTTP. By default there are "
+         "no metrics."},
+    {.name = "--metrics-token",
+     .variable = "PARSEC_METRICS_TOKEN",
+     .metavar = "TOKEN",
+     .help = "Secret that opens /metrics: Authorization: Bearer TOKEN. By default it is open.",
+     .secret = true},
+    {.name = "--hung-after",
+     .variable = "PARSEC_HUNG_AFTER",
+     .metavar = "SECONDS",
+     .fallback = "10",
+     .help = "A thread that has not turned over for so long makes /health fail."},
+    {.name = "--drain-time",
+     .variable = "PARSEC_DRAIN_TIME",
+     .metavar = "SECONDS",
+     .fallback = "0",
+     .help = "Told to stop, go on serving for so long while /ready fails, so that a balancer "
+             "notices."},
+    {.name = "--slow-request",
+     .variable = "PARSEC_SLOW_REQUEST",
+     .metavar = "SECONDS",
+     .fallback = "0",
+     .help = "Log a WARNING of each request that takes as long; 0: of none."},
+});
+
 constexpr auto storage = std::to_array<Option>({
     {.name = "--db",
      .variable = "PARSEC_DB",
@@ -342,6 +372,7 @@ constexpr auto run_groups = std::to_array<OptionGroup>({
     {"Storage", storage},
     {"Organizations", organizations},
     {"Mail", mail},
+    {"Monitoring", monitoring},
     {"Logs and development", logs},
     {"Capacity", capacity},
 });

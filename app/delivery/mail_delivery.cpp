@@ -84,6 +84,7 @@ const protocol::MailMessage* InvitationTransfer::message() {
 }
 
 void InvitationTransfer::report_failure(std::string_view why) const {
+  if (counts_ != nullptr) ++counts_->failed;
   log::error("Mail not sent", "the invitation mail of {} in {} was not sent: {}",
              log::field("greeter_user_id", invitation_.greeter_user_id),
              log::field("organization_id", invitation_.organization_id), log::field("reason", why));
@@ -96,6 +97,7 @@ void InvitationTransfer::report_waiting(std::string_view why) const {
 }
 
 void InvitationTransfer::report_success() const {
+  if (counts_ != nullptr) ++counts_->delivered;
   log::info("Mail sent", "an invitation mail of {} in {} was sent",
             log::field("greeter_user_id", invitation_.greeter_user_id),
             log::field("organization_id", invitation_.organization_id));

@@ -6,6 +6,7 @@
 // no mail, and a word in the log, than two.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -49,6 +50,12 @@ class SmtpReply {
   bool complete_ = true;  // the next line begins another reply
 };
 
+/// What became of deliveries. Any thread.
+struct DeliveryCounts {
+  std::atomic<std::uint64_t> delivered = 0;
+  std::atomic<std::uint64_t> failed = 0;  // given up, or dropped
+};
+
 /// What both have: an invitation that becomes a message when it is its turn.
 class InvitationTransfer : public engine::Transfer {
  public:
@@ -56,6 +63,8 @@ class InvitationTransfer : public engine::Transfer {
   InvitationTransfer(protocol::InvitationMail invitation, const protocol::MailOrigin& origin)
       : invitation_(std::move(invitation)), origin_(origin) {}
   void dropped(std::string_view why) override { report_failure(why); }
+  /// It outlives this.
+  void count_in(DeliveryCounts& counts) { counts_ = &counts; }
 
  protected:
   /// Null: it cannot be written; reported.
@@ -69,6 +78,7 @@ class InvitationTransfer : public engine::Transfer {
   const protocol::InvitationMail invitation_;
   const protocol::MailOrigin& origin_;
   std::optional<protocol::MailMessage> message_;
+  DeliveryCounts* counts_ = nullptr;
 };
 
 class MailDelivery final : public InvitationTransfer {

@@ -31,15 +31,21 @@ DeliveringOutbox::DeliveringOutbox(OutboxOptions options)
 }
 
 void DeliveringOutbox::send_invitation(protocol::InvitationMail mail) {
+  std::unique_ptr<InvitationTransfer> transfer;
   if (options_.smtp) {
-    mails_.post(std::make_unique<MailDelivery>(std::move(mail), options_.origin, *options_.smtp));
+    transfer = std::make_unique<MailDelivery>(std::move(mail), options_.origin, *options_.smtp);
   } else {
-    mails_.post(std::make_unique<MailFile>(std::move(mail), options_.origin));
+    transfer = std::make_unique<MailFile>(std::move(mail), options_.origin);
   }
+  transfer->count_in(mail_counts_);
+  mails_.post(std::move(transfer));
 }
 
 void DeliveringOutbox::announce_bootstrap(protocol::BootstrapNotice notice) {
-  if (webhooks_) webhooks_->post(std::make_unique<WebhookDelivery>(notice, *options_.webhook));
+  if (!webhooks_) return;
+  auto transfer = std::make_unique<WebhookDelivery>(notice, *options_.webhook);
+  transfer->count_in(webhook_counts_);
+  webhooks_->post(std::move(transfer));
 }
 
 void DeliveringOutbox::stop(std::chrono::milliseconds grace) {

@@ -32,11 +32,15 @@ class DeliveringOutbox final : public protocol::Outbox {
   /// Delivers what it can within that time.
   void stop(std::chrono::milliseconds grace);
 
+  const DeliveryCounts& mail_counts() const { return mail_counts_; }
+  const DeliveryCounts& webhook_counts() const { return webhook_counts_; }
   /// A line for each kind of delivery.
   std::string dump() const;
 
  private:
   const OutboxOptions options_;
+  DeliveryCounts mail_counts_;
+  DeliveryCounts webhook_counts_;
   engine::TransferQueue mails_;
   std::optional<engine::TransferQueue> webhooks_;
 };

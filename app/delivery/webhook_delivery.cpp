@@ -43,6 +43,7 @@ std::optional<std::chrono::milliseconds> WebhookDelivery::ended(CURL* handle, CU
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
   const bool answered = result == CURLE_OK || discarded_ > most_answer_bytes;
   if (answered && status == 200) {
+    if (counts_ != nullptr) ++counts_->delivered;
     log::info("Webhook told", "the bootstrap webhook was told of {}",
               log::field("organization_id", organization_id_), log::field("status", status));
   } else if (answered) {
@@ -54,6 +55,7 @@ std::optional<std::chrono::milliseconds> WebhookDelivery::ended(CURL* handle, CU
 }
 
 void WebhookDelivery::dropped(std::string_view why) {
+  if (counts_ != nullptr) ++counts_->failed;
   log::error("Webhook not told", "the bootstrap webhook was not told of {}: {}",
              log::field("organization_id", organization_id_), log::field("reason", why));
 }

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "app/delivery/mail_delivery.h"
 #include "engine/outbound/transfer_queue.h"
 #include "protocol/mail/outbox.h"
 
@@ -34,6 +35,8 @@ class WebhookDelivery final : public engine::Transfer {
   std::optional<std::chrono::milliseconds> ended(CURL* handle, CURLcode result,
                                                  std::string_view error) override;
   void dropped(std::string_view why) override;
+  /// It outlives this.
+  void count_in(DeliveryCounts& counts) { counts_ = &counts; }
 
  private:
   static std::size_t discard(char* bytes, std::size_t size, std::size_t count, void* self);
@@ -41,6 +44,7 @@ class WebhookDelivery final : public engine::Transfer {
   const Webhook& webhook_;
   const std::string organization_id_;
   const std::string body_;
+  DeliveryCounts* counts_ = nullptr;
   curl_slist* headers_ = nullptr;
   std::size_t discarded_ = 0;
 };

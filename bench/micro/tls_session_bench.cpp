@@ -24,6 +24,7 @@ class Wire final : public Transport {
   void close(ConnectionId, CloseMode) override {}
   void set_deadline(ConnectionId, Duration) override {}
   void clear_deadline(ConnectionId) override {}
+  void note_upgrade(ConnectionId) override {}
   void pause_reading(ConnectionId) override {}
   void resume_reading(ConnectionId) override {}
   TimePoint now() const override { return {}; }

@@ -63,6 +63,8 @@ class Nodes final : public BlockStores {
       }
       nodes_.push_back(std::move(shared));
     }
+    counts_ = std::vector<BlockStoreCounts>(nodes_.size() * shards_);
+    raid_counts_ = std::vector<BlockStoreCounts>(shards_);
   }
   ~Nodes() override { stop(); }
 
@@ -88,23 +90,39 @@ class Nodes final : public BlockStores {
   }
 
   std::unique_ptr<BlockStore> for_shard(std::uint32_t shard, Gateway& gateway) override {
-    if (raid_ == Raid::none) return store(nodes_.front(), shard, gateway);
+    if (raid_ == Raid::none) return store(0, shard, gateway);
     std::vector<std::shared_ptr<BlockStore>> stores;
     std::shared_ptr<BlockStore>
         database;  // several nodes: one, as each takes the gateway's replies
-    for (const auto& node : nodes_) {
-      if (!std::holds_alternative<Postgresql>(node.config)) {
+    for (std::size_t node = 0; node < nodes_.size(); ++node) {
+      if (!std::holds_alternative<Postgresql>(nodes_[node].config)) {
         stores.push_back(store(node, shard, gateway));
         continue;
       }
       if (!database) database = store(node, shard, gateway);
       stores.push_back(database);
     }
-    return std::make_unique<RaidBlockStore>(raid_, std::move(stores));
+    auto raid = std::make_shared<RaidBlockStore>(raid_, std::move(stores));
+    return std::make_unique<CountingBlockStore>(std::move(raid), raid_counts_[shard]);
   }
 
   void set_waker(std::uint32_t shard, engine::Waker* waker) override {
     if (outbound_) outbound_->set_waker(shard, waker);
+  }
+  void visit_counts(const CountsVisitor& visit) const override {
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+      const std::size_t node = i / shards_;
+      visit(label(nodes_[node].config, node), counts_[i]);
+    }
+  }
+  bool is_unreachable(std::chrono::milliseconds time) const override {
+    const auto since = engine::Clock::now() - time;
+    const auto& counts = raid_ == Raid::none ? counts_ : raid_counts_;
+    const auto is_new = [since](const std::atomic<engine::TimePoint>& last) {
+      return last.load(std::memory_order_relaxed) > since;
+    };
+    return std::ranges::any_of(counts, [&](const auto& one) { return is_new(one.failed); }) &&
+           std::ranges::none_of(counts, [&](const auto& one) { return is_new(one.answered); });
   }
   std::string dump() const override {
     std::string text;
@@ -160,16 +178,33 @@ class Nodes final : public BlockStores {
     return std::make_unique<SwiftBlockStore>(std::get<Swift>(node.config), *node.storage, channel);
   }
 
-  static std::unique_ptr<BlockStore> store(const SharedNode& node, std::uint32_t shard,
-                                           Gateway& gateway) {
-    if (node.memory) return std::make_unique<MemoryBlockStore>(node.memory);
-    if (node.storage) return remote_store(node, shard);
-    return std::make_unique<PostgresqlBlockStore>(gateway);
+  std::unique_ptr<BlockStore> store(std::size_t index, std::uint32_t shard, Gateway& gateway) {
+    const SharedNode& node = nodes_[index];
+    std::shared_ptr<BlockStore> store;
+    if (node.memory) {
+      store = std::make_shared<MemoryBlockStore>(node.memory);
+    } else if (node.storage) {
+      store = remote_store(node, shard);
+    } else {
+      store = std::make_shared<PostgresqlBlockStore>(gateway);
+    }
+    return std::make_unique<CountingBlockStore>(std::move(store), counts_[index * shards_ + shard]);
+  }
+
+  static std::string label(const BlockStoreConfig::Node& node, std::size_t index) {
+    const BlockStoreConfig alone{.raid = Raid::none, .nodes = {node}};
+    std::string text = std::to_string(index) + "_" + std::string{alone.type()};
+    std::ranges::transform(text, text.begin(), [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    });
+    return text;
   }
 
   const Raid raid_;
   const std::uint32_t shards_;
   std::vector<SharedNode> nodes_;
+  std::vector<BlockStoreCounts> counts_;       // by node, then by shard
+  std::vector<BlockStoreCounts> raid_counts_;  // by shard, of all nodes together
   // Last: its threads use what is above until they end.
   std::optional<engine::Outbound> outbound_;
 };

@@ -5,11 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "db/blocks/block_store.h"
 #include "db/blocks/block_store_config.h"
+#include "db/blocks/block_store_counts.h"
 #include "db/driver/gateway.h"
 
 namespace parsec::engine {
@@ -55,6 +57,14 @@ class BlockStores {
   /// Whom to wake when operations are completed; null: nobody. Any thread. A Waker that was set
   /// must live until stop() returned.
   virtual void set_waker(std::uint32_t shard, engine::Waker* waker) = 0;
+
+  /// visit(`<index>_<type>`, counts of one shard) for each node and shard. Any thread, after
+  /// for_shard() of all of them.
+  using CountsVisitor =
+      std::function<void(const std::string& store, const BlockStoreCounts& counts)>;
+  virtual void visit_counts(const CountsVisitor& visit) const = 0;
+  /// Every try of that time failed, and there was one: whatever the layout, blocks are not served.
+  virtual bool is_unreachable(std::chrono::milliseconds time) const = 0;
 
   /// A line for each node in object storage, for people. Any thread.
   virtual std::string dump() const = 0;

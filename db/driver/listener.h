@@ -52,6 +52,7 @@ class Listener {
     std::atomic<std::uint64_t> losses = 0;
   };
   const Counts& counts() const { return counts_; }
+  bool is_listening() const { return listening_.load(std::memory_order_relaxed); }
 
  private:
   struct Fence {

@@ -27,11 +27,13 @@ bool is_heard(Connection& connection, Probe& probe, std::chrono::milliseconds li
 
 }  // namespace
 
-PeerWatch::PeerWatch(ConnectionOptions options, WatchLimits limits, std::shared_ptr<Probe> probe)
+PeerWatch::PeerWatch(ConnectionOptions options, WatchLimits limits, std::shared_ptr<Probe> probe,
+                     Look look)
     : state_(std::make_shared<State>()) {
   state_->options = std::move(options);
   state_->limits = limits;
   state_->probe = std::move(probe);
+  state_->look = std::move(look);
 }
 
 std::expected<void, std::string> PeerWatch::check_notifications() {
@@ -76,6 +78,7 @@ void PeerWatch::run(State& state) {
       if (!is_heard(*connection, *state.probe, state.limits.probe_limit)) {
         state.probe->report_missing();
       }
+      if (state.look) state.look(*connection);
     }
     lock.lock();
   }

@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -24,7 +25,10 @@ namespace parsec::db {
 
 class PeerWatch {
  public:
-  PeerWatch(ConnectionOptions options, WatchLimits limits, std::shared_ptr<Probe> probe);
+  /// look: what else is to be looked at, each time. Its thread may outlive this object.
+  using Look = std::function<void(Connection&)>;
+  PeerWatch(ConnectionOptions options, WatchLimits limits, std::shared_ptr<Probe> probe,
+            Look look = {});
   ~PeerWatch() { stop(); }
   PeerWatch(const PeerWatch&) = delete;
   PeerWatch& operator=(const PeerWatch&) = delete;
@@ -41,6 +45,7 @@ class PeerWatch {
     ConnectionOptions options;
     WatchLimits limits;
     std::shared_ptr<Probe> probe;
+    Look look;
     std::mutex mutex;
     std::condition_variable changed;
     bool stopping = false;

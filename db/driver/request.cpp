@@ -102,6 +102,7 @@ void Request::reset() {
   result = nullptr;
   outcome = Outcome::unavailable;
   sqlstate[0] = '\0';
+  execution_time = {};
   function = nullptr;
   route = 0;
   flow = {};

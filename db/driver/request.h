@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cassert>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -162,7 +163,9 @@ class Request {
   // --- Set by the worker
 
   Outcome outcome = Outcome::unavailable;
-  char sqlstate[6] = {};        // of Outcome::failed
+  char sqlstate[6] = {};  // of Outcome::failed
+  /// From the last sending to the commit, with those that shared it; zero: it was never sent.
+  std::chrono::nanoseconds execution_time{};
   pg_result* result = nullptr;  // owned
 
   Rows rows() const { return Rows{result}; }

@@ -1,5 +1,6 @@
 #include "db/schema/id_watch.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "db/driver/threads.h"
@@ -42,6 +43,13 @@ void IdWatch::stop() {
 std::string IdWatch::summary() const {
   const std::lock_guard lock{state_->mutex};
   return ids_summary(state_->sequences);
+}
+
+double IdWatch::most_used() const {
+  const std::lock_guard lock{state_->mutex};
+  double most = 0;
+  for (const IdSequence& sequence : state_->sequences) most = std::max(most, sequence.used());
+  return most;
 }
 
 void IdWatch::run(State& state) {

@@ -30,6 +30,8 @@ class IdWatch {
 
   /// A line for the state dump. Any thread.
   std::string summary() const;
+  /// Of the sequence that is used most: 0 … 1. Any thread.
+  double most_used() const;
 
  private:
   // Shared with the thread, which may outlive this object.

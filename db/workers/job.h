@@ -15,6 +15,7 @@ struct Job {
   Request* request = nullptr;
   std::uint64_t sequence = 0;  // orders jobs of one route
   TimePoint submitted;
+  TimePoint started{};             // its segment; zero: never
   TimePoint locked_since{};        // since it ran into a lock the first time; zero: never
   std::size_t result_bytes = 0;    // of its last execution
   std::size_t expected_bytes = 0;  // of the result of the one that comes

@@ -134,6 +134,7 @@ void Lane::send_segment(TimePoint now) {
   rolled_back_ = false;
   last_heard_ = now;
   started_ = now;
+  for (Job& job : segment_) job.started = now;
   counters_.add(Count::segments);
   if (is_read(segment_.front())) counters_.add(Count::read_segments);
   plan_.make(segment_);

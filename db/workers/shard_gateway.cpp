@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 
 namespace parsec::db {
 
@@ -57,6 +58,7 @@ bool ShardGateway::submit(Request* request) {
   Door& door = door_for(*request);
   if (!has_room(door, *request)) {
     refusals_.store(refusals_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    note_fullness(*request, door);
     return false;
   }
   shares_.add(request->flow.organization, request->size_bytes());
@@ -68,6 +70,17 @@ bool ShardGateway::submit(Request* request) {
   assert(pushed);  // the ring holds outstanding_limit_
   return pushed;
 }
+
+/// Who only has its own share may be refused, too: that is no overload.
+void ShardGateway::note_fullness(const Request& refused, const Door& door) {
+  const bool is_full = door.outstanding >= outstanding_limit_ ||
+                       door.outstanding_bytes + refused.size_bytes() > outstanding_bytes_limit_;
+  if (is_full && full_since() == TimePoint{}) {
+    full_since_.store(std::chrono::steady_clock::now(), std::memory_order_relaxed);
+  }
+}
+
+TimePoint ShardGateway::full_since() const { return full_since_.load(std::memory_order_relaxed); }
 
 Request* ShardGateway::next_reply() {
   for (std::size_t tried = 0; tried < doors_.size(); ++tried) {
@@ -106,6 +119,12 @@ void ShardGateway::push_fences() {
 
 void ShardGateway::flush() {
   push_fences();
+  if (full_since() != TimePoint{} && std::ranges::all_of(doors_, [this](const Door& door) {
+        return door.outstanding <= outstanding_limit_ / 2 &&
+               door.outstanding_bytes <= outstanding_bytes_limit_ / 2;
+      })) {
+    full_since_.store(TimePoint{}, std::memory_order_relaxed);
+  }
   for (Door& door : doors_) {
     if (!door.has_requests) continue;
     door.has_requests = false;

@@ -33,6 +33,9 @@ class ShardGateway final : public Gateway {
   void flush() override;
   bool has_replies() const override;
 
+  /// Since when a worker's ring has been full, more or less: it was, and has not been half empty
+  /// since; zero: it is not. Any thread.
+  TimePoint full_since() const;
   /// How often submit() had to refuse. Any thread.
   std::uint64_t refusals() const { return refusals_.load(std::memory_order_relaxed); }
 
@@ -47,6 +50,7 @@ class ShardGateway final : public Gateway {
   Door& door_for(const Request& request);
   bool has_room(const Door& door, const Request& request) const;
   void push_fences();
+  void note_fullness(const Request& refused, const Door& door);
 
   const std::uint32_t shard_;
   const std::size_t outstanding_limit_;
@@ -62,6 +66,7 @@ class ShardGateway final : public Gateway {
   std::vector<std::uint64_t>
       fences_;  // that the listener's ring had no room for, or before flush()
   std::atomic<std::uint64_t> refusals_ = 0;
+  std::atomic<TimePoint> full_since_ = TimePoint{};
 };
 
 }  // namespace parsec::db

@@ -242,12 +242,14 @@ bool Worker::take_locked(const Job& job) { return schedule_.push_locked(job, now
 
 void Worker::executed(Work work, std::span<const Job> segment, TimePoint::duration time) {
   schedule_.note_executed(work, segment, time);
+  if (!is_read(segment.front())) commits_.record(time);
 }
 
 void Worker::answer(const Job& job, Outcome outcome) {
   constexpr std::array counts{Count::ok, Count::unavailable, Count::unknown, Count::failed};
   counters_.add(counts[static_cast<std::size_t>(outcome)]);
   job.request->outcome = outcome;
+  if (job.started != TimePoint{}) job.request->execution_time = now_ - job.started;
   Shard& shard = *shards_[job.shard];
   // There is room: a shard has no more requests under way than its reply ring holds.
   const bool pushed = shard.replies.try_push(job.request);
@@ -267,6 +269,30 @@ void Worker::publish_gauges() {
     gauges_[i].work.store(lanes_[i]->work(), std::memory_order_relaxed);
     gauges_[i].under_way.store(lanes_[i]->under_way(), std::memory_order_relaxed);
   }
+  if (is_answering()) answered_.store(now_, std::memory_order_relaxed);
+}
+
+/// PostgreSQL is there: it said something in this turn, or nobody waits for it. Heavy reads say
+/// nothing for seconds, and nobody wonders.
+bool Worker::is_answering() {
+  const bool heard = std::exchange(heard_, false);
+  if (lanes().up == 0) return false;
+  return heard || std::ranges::none_of(lanes_, [](const auto& lane) {
+           return lane->state() == Lane::State::busy && lane->work() != Work::heavy_read;
+         });
+}
+
+WorkerState Worker::state() const {
+  WorkerState state;
+  state.answered = answered_.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < work_kinds; ++i) {
+    state.waiting[i] = waiting_[i].load(std::memory_order_relaxed);
+  }
+  for (const LaneGauge& gauge : gauges_) {
+    state.lanes.push_back(gauge.state.load(std::memory_order_relaxed));
+  }
+  state.commits = commits_.sums();
+  return state;
 }
 
 std::string Worker::dump() const {
@@ -344,7 +370,10 @@ void Worker::sleep() {
     }
     Lane& lane = *lanes_[event.data.u64];
     if ((event.events & EPOLLOUT) != 0) lane.on_writable(now_);
-    if ((event.events & ~std::uint32_t{EPOLLOUT}) != 0) lane.on_readable(now_);
+    if ((event.events & ~std::uint32_t{EPOLLOUT}) != 0) {
+      heard_ = true;
+      lane.on_readable(now_);
+    }
     update_interest(event.data.u64);
   }
 }

@@ -25,10 +25,19 @@
 #include "db/workers/schedule.h"
 #include "engine/host/heartbeats.h"
 #include "engine/host/memory_budget.h"
+#include "engine/metrics/counter.h"
 #include "engine/queues/spsc_ring.h"
 #include "engine/queues/waker.h"
 
 namespace parsec::db {
+
+/// A worker as others see it, at the end of its last turn.
+struct WorkerState {
+  TimePoint answered;  // when PostgreSQL was certainly there; zero: never
+  std::array<std::size_t, work_kinds> waiting{};
+  std::vector<Lane::State> lanes;
+  engine::DurationSums commits;
+};
 
 class Worker final : public LaneHost {
  public:
@@ -64,6 +73,8 @@ class Worker final : public LaneHost {
   std::uint32_t number() const { return number_; }
   /// A line of counters and queues, and one for each lane, for people. Any thread.
   std::string dump() const;
+  /// Likewise, for metrics and health.
+  WorkerState state() const;
   /// Connections that are ready now. Any thread.
   std::uint32_t connections() const { return connections_.load(std::memory_order_relaxed); }
 
@@ -94,6 +105,7 @@ class Worker final : public LaneHost {
   void check_time();
   void wake_shards();
   void publish_gauges();
+  bool is_answering();
   bool has_arrivals() const;
   void sleep();
   void update_interest(std::size_t lane);
@@ -124,6 +136,8 @@ class Worker final : public LaneHost {
   std::atomic<std::size_t> locked_routes_ = 0;
   std::vector<LaneGauge> gauges_;
   engine::Heartbeat heartbeat_;
+  engine::DurationHistogram commits_;
+  std::atomic<TimePoint> answered_ = TimePoint{};
   engine::Waker waker_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::thread thread_;
@@ -143,6 +157,7 @@ class Worker final : public LaneHost {
   std::vector<Job> segment_;  // of the lane that starts next
   std::vector<std::unique_ptr<Lane>> lanes_;
   bool had_loss_ = false;  // of a connection, in this turn
+  bool heard_ = false;     // from PostgreSQL, in this turn
   TimePoint down_since_;   // no lane was up since then, if none is
   struct Interest {
     int fd = -1;

@@ -42,7 +42,8 @@ struct Connection {
   std::uint32_t gathered_at_high_water = 0;
   Socket socket = Socket::none;
   ConnectionState state = ConnectionState::free;
-  CloseReason reason{};
+  CloseReason reason : 7 = {};
+  bool upgraded : 1 = false;  // Transport::note_upgrade
 
   // One flag per operation in flight.
   bool receiving : 1 = false;

@@ -29,6 +29,7 @@
 #include "engine/host/heartbeats.h"
 #include "engine/host/log.h"
 #include "engine/host/occasional.h"
+#include "engine/metrics/counter.h"
 #include "engine/queues/waker.h"
 #include "engine/ring/ring.h"
 #include "engine/shard/shard_core.h"
@@ -41,6 +42,7 @@ struct ShardControl {
   Waker waker;
   Counters counters;
   Heartbeat heartbeat;
+  DurationHistogram turns;  // without the sleep before
 
   /// Any thread. The shard stops politely; see Handler::on_shutdown.
   void request_stop() {
@@ -157,6 +159,7 @@ bool Shard<R>::turn(Handler& handler) {
   settle_all();
   settle_listeners();
   settle_waking();
+  control_.turns.record(ring_.now() - now_);
   return !has_stopped();
 }
 

@@ -127,6 +127,8 @@ void Shard<R>::on_received(std::uint32_t slot, const Completion& completion, Han
   }
   counters_.add(Count::receives);
   counters_.add(Count::received_bytes, completion.bytes.size());
+  counters_.add(connection.upgraded ? Count::upgraded_received_bytes : Count::first_received_bytes,
+                completion.bytes.size());
   switch (connection.state) {
     case ConnectionState::open:
       if (connection.paused || !connection.backlog.empty()) {
@@ -175,7 +177,10 @@ void Shard<R>::on_sent(std::uint32_t slot, const Completion& completion, Handler
   connection.send_in_flight = false;
   if (completion.result > 0) {
     counters_.add(Count::sends);
-    counters_.add(Count::sent_bytes, static_cast<std::uint64_t>(completion.result));
+    const auto bytes = static_cast<std::uint64_t>(completion.result);
+    counters_.add(Count::sent_bytes, bytes);
+    counters_.add(connection.upgraded ? Count::upgraded_sent_bytes : Count::first_sent_bytes,
+                  bytes);
     const bool drained = note_sent(slot, static_cast<std::size_t>(completion.result));
     if (drained) handler.on_drained(completion.connection);
     return;

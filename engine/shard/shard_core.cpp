@@ -115,6 +115,10 @@ void ShardCore::clear_deadline(ConnectionId connection) {
   if (find_open(connection) != nullptr) wheel_.clear(connection.slot);
 }
 
+void ShardCore::note_upgrade(ConnectionId connection) {
+  if (Connection* found = find_open(connection)) found->upgraded = true;
+}
+
 void ShardCore::pause_reading(ConnectionId connection) {
   Connection* found = find_open(connection);
   if (found == nullptr || found->paused) return;

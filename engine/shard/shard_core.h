@@ -36,6 +36,7 @@ class ShardCore : public Transport {
   void close(ConnectionId connection, CloseMode mode) final;
   void set_deadline(ConnectionId connection, Duration after) final;
   void clear_deadline(ConnectionId connection) final;
+  void note_upgrade(ConnectionId connection) final;
   void pause_reading(ConnectionId connection) final;
   void resume_reading(ConnectionId connection) final;
   TimePoint now() const final { return now_; }

@@ -170,6 +170,10 @@ const Counters& ShardThreads::counters(ShardIndex shard) const {
   return shards_.at(static_cast<std::size_t>(shard))->control.counters;
 }
 
+DurationSums ShardThreads::turns(ShardIndex shard) const {
+  return shards_.at(static_cast<std::size_t>(shard))->control.turns.sums();
+}
+
 Waker& ShardThreads::waker(ShardIndex shard) {
   return shards_.at(static_cast<std::size_t>(shard))->control.waker;
 }

@@ -17,6 +17,7 @@
 #include "engine/counters.h"
 #include "engine/handler.h"
 #include "engine/limits.h"
+#include "engine/metrics/counter.h"
 #include "engine/queues/waker.h"
 #include "engine/ring/ring_set.h"
 #include "engine/ring/uring_ring.h"
@@ -67,6 +68,7 @@ class ShardThreads {
 
   // Any thread, as long as this object lives.
   const Counters& counters(ShardIndex shard) const;
+  DurationSums turns(ShardIndex shard) const;
   Waker& waker(ShardIndex shard);
 
  private:

@@ -2,11 +2,13 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 
 #include <array>
 #include <cassert>
 #include <cstring>
+#include <ctime>
 #include <string_view>
 #include <utility>
 
@@ -148,6 +150,16 @@ std::expected<TlsContext::Loaded, std::string> TlsContext::read(const TlsFiles& 
     return Failure{key + "does not belong to the certificate `" + files.certificate_chain + "`"};
   }
   return loaded;
+}
+
+std::int64_t TlsContext::not_after() const {
+  const std::lock_guard lock{mutex_};
+  const X509* certificate = SSL_CTX_get0_certificate(loaded_.get());
+  std::tm time{};
+  if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) != 1) {
+    return 0;
+  }
+  return ::timegm(&time);
 }
 
 TlsPointer TlsContext::new_connection() const {

@@ -8,6 +8,7 @@
 
 #include <openssl/types.h>
 
+#include <cstdint>
 #include <expected>
 #include <memory>
 #include <mutex>
@@ -40,6 +41,9 @@ class TlsContext {
 
   /// Reads the files again, of a server. After an error everything is as it was.
   std::expected<void, std::string> reload();
+
+  /// Of a server: when the certificate that new connections get ends, in seconds since 1970.
+  std::int64_t not_after() const;
 
   /// Our side of a new connection; null when memory is short.
   TlsPointer new_connection() const;

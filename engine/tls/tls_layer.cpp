@@ -53,6 +53,7 @@ struct TlsLayer::Connection {
   /// What the handler is told in place of the shard's reason.
   std::optional<CloseReason> reason;
 
+  TimePoint opened{};
   bool established = false;
   bool over = false;            // closed by the handler or by us: on_closed is all that follows
   bool paused = false;          // by the handler
@@ -91,6 +92,7 @@ TlsLayer::Connection& TlsLayer::add(ConnectionId id) {
   if (!tls) throw std::bad_alloc();
   if (id.slot >= connections_.size()) connections_.resize(id.slot + 1);
   connections_[id.slot] = std::make_unique<Connection>(std::move(tls), below_, id);
+  connections_[id.slot]->opened = now();
   return *connections_[id.slot];
 }
 
@@ -132,6 +134,7 @@ void TlsLayer::on_deadline(ConnectionId id) {
 
 void TlsLayer::on_closed(ConnectionId id, CloseReason reason) {
   const std::unique_ptr<Connection> connection = std::move(connections_[id.slot]);
+  if (counts_ != nullptr && !connection->established && !connection->over) counts_->aborted.add();
   handler_->on_closed(id, connection->reason.value_or(reason));
   encrypt_dirty();
 }
@@ -268,6 +271,10 @@ void TlsLayer::shake_hands(Connection& connection) {
   switch (connection.session.handshake()) {
     case TlsSession::Status::done:
       connection.established = true;
+      if (counts_ != nullptr) {
+        counts_->ok.add();
+        counts_->duration.record(now() - connection.opened);
+      }
       mark_dirty(connection);
       deliver(connection, connection.session.input());
       break;
@@ -438,6 +445,7 @@ void TlsLayer::end(Connection& connection, CloseReason reason) {
 void TlsLayer::fail(Connection& connection) {
   if (connection.over) return;
   connection.over = true;
+  if (counts_ != nullptr && !connection.established) counts_->failed.add();
   log::info("Connection dropped: TLS failed", "connection {}: TLS {} failed: {}",
             log::connection(shard_, connection.id),
             log::field("part", connection.established ? "record" : "handshake"),

@@ -20,10 +20,19 @@
 
 #include "engine/handler.h"
 #include "engine/limits.h"
+#include "engine/metrics/counter.h"
 #include "engine/tls/tls_context.h"
 #include "engine/tls/tls_session.h"
 
 namespace parsec::engine {
+
+/// One layer's handshakes as a server. Its thread writes.
+struct TlsCounts {
+  Counter ok;
+  Counter failed;              // by what the peer said
+  Counter aborted;             // it left before
+  DurationHistogram duration;  // of those that succeeded, from the connection's beginning
+};
 
 class TlsLayer final : public Handler, public Transport {
  public:
@@ -49,6 +58,9 @@ class TlsLayer final : public Handler, public Transport {
   TimePoint next_work() const override { return handler_->next_work(); }
   void on_shutdown() override;
 
+  /// Handshakes are counted there from now on; it outlives the layer.
+  void count_in(TlsCounts& counts) { counts_ = &counts; }
+
   /// For a handler that dials: what ShardCore::adopt gave, at once. Our side of the handshake
   /// begins, and the handler may append to its output.
   void adopt(ConnectionId id);
@@ -62,6 +74,7 @@ class TlsLayer final : public Handler, public Transport {
   void close(ConnectionId id, CloseMode mode) override;
   void set_deadline(ConnectionId id, Duration after) override;
   void clear_deadline(ConnectionId id) override;
+  void note_upgrade(ConnectionId id) override { below_.note_upgrade(id); }
   void pause_reading(ConnectionId id) override;
   void resume_reading(ConnectionId id) override;
   TimePoint now() const override { return below_.now(); }
@@ -102,6 +115,7 @@ class TlsLayer final : public Handler, public Transport {
   const Limits limits_;
   const std::size_t record_size_;
   const std::uint32_t shard_;
+  TlsCounts* counts_ = nullptr;
 
   std::vector<std::unique_ptr<Connection>> connections_;  // by slot
   std::unique_ptr<std::byte[]> plain_;                    // one record, decrypted

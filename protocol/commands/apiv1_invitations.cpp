@@ -116,7 +116,9 @@ Command invite(Session& session, Fields fields, const Family& family) {
 
   const TopicEvent next =
       co_await session.next_topic_event(session.service().settings().claim_timeout);
-  if (next.kind == TopicEvent::Kind::gap) co_return session.end(CloseCode::normal);
+  if (next.kind == TopicEvent::Kind::gap) {
+    co_return session.end(CloseCode::normal, EndReason::database);
+  }
   if (next.kind == TopicEvent::Kind::timeout) {
     co_return session.reply_error("timeout", family.claim_timeout);
   }
@@ -220,7 +222,9 @@ Command claim(Session& session, Fields fields, const Family& family) {
 
   const TopicEvent next =
       co_await session.next_topic_event(session.service().settings().claim_timeout);
-  if (next.kind == TopicEvent::Kind::gap) co_return session.end(CloseCode::normal);
+  if (next.kind == TopicEvent::Kind::gap) {
+    co_return session.end(CloseCode::normal, EndReason::database);
+  }
   if (next.kind == TopicEvent::Kind::timeout) {
     co_return session.reply_error("timeout",
                                   "Timeout while waiting for invitation creator to answer.");
@@ -236,7 +240,9 @@ Command claim(Session& session, Fields fields, const Family& family) {
   auto& reading = session.new_call();
   start_reading_answer(session, reading, content);
   const db::Rows answer = co_await session.execute(reading);
-  if (answer.status() != "ok") co_return session.end(CloseCode::internal_error);  // it was deleted
+  if (answer.status() != "ok") {  // it was deleted
+    co_return session.end(CloseCode::internal_error, EndReason::error);
+  }
   reply_answer(session, family, {answer.bytes(0, 1), answer.bytes(0, 2)});
 }
 

@@ -98,7 +98,9 @@ db::Request& listen(Session& session, const Uuid& token, const char* state, cons
 /// Neither done nor waiting.
 void refuse(Session& session, std::string_view status) {
   if (status != "deleted") return session.reply_error(status);
-  if (session.identity().kind == ConnectionKind::invited) return session.end(CloseCode::normal);
+  if (session.identity().kind == ConnectionKind::invited) {
+    return session.end(CloseCode::normal, EndReason::invitation_deleted);
+  }
   session.reply_error("already_deleted");
 }
 

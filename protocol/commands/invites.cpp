@@ -167,7 +167,8 @@ Command invite_info(Session& session, Fields) {
   auto& call = session.new_call();
   db::functions::invite_info(call, session.organization_id(), *session.identity().token);
   const db::Rows rows = co_await session.execute(call);
-  if (rows.status() == "deleted") co_return session.end(CloseCode::normal);
+  if (rows.status() == "deleted")
+    co_return session.end(CloseCode::normal, EndReason::invitation_deleted);
   if (rows.status() != "ok") co_return session.reply_error(rows.status());
 
   const bool is_user = !rows.is_null(0, Columns::claimer_email);

@@ -37,11 +37,13 @@ EventBus::EventBus(std::uint32_t shards, std::size_t inbox_capacity) : shards_(s
 void EventBus::on_notification(std::string_view payload) {
   auto event = decode_notification(payload);
   if (!event) {
+    counts_.invalid.add();
     log::warn("Notification ignored", "notification ignored: {}",
               log::field("reason", event.error()));
     return;
   }
   if (!*event) return;
+  counts_.notifications[(*event)->content.index()].add();
   for (auto& shard : shards_) {
     post(shard, {.kind = InboxItem::Kind::event, .event = new SharedEvent(**event)});
   }
@@ -53,6 +55,7 @@ void EventBus::on_fence(std::uint32_t shard, std::uint64_t token, bool kept) {
 }
 
 void EventBus::on_gap() {
+  counts_.gaps.add();
   for (auto& shard : shards_) post(shard, {.kind = InboxItem::Kind::gap});
 }
 

@@ -5,12 +5,14 @@
 // closes the connections that had subscribed, and nothing is lost silently.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "db/driver/gateway.h"
+#include "engine/metrics/counter.h"
 #include "engine/queues/spsc_ring.h"
 #include "engine/queues/waker.h"
 #include "protocol/events/events.h"
@@ -63,6 +65,14 @@ class EventBus final : public db::NotificationSink {
     shards_[shard].waker.store(waker, std::memory_order_release);
   }
 
+  /// The listener's thread writes, anybody reads.
+  struct Counts {
+    std::array<engine::Counter, event_signals> notifications;
+    engine::Counter invalid;
+    engine::Counter gaps;
+  };
+  const Counts& counts() const { return counts_; }
+
   void on_notification(std::string_view payload) override;
   void on_fence(std::uint32_t shard, std::uint64_t token, bool kept) override;
   void on_gap() override;
@@ -77,6 +87,7 @@ class EventBus final : public db::NotificationSink {
   void post(Shard& shard, InboxItem item);
 
   std::vector<Shard> shards_;
+  Counts counts_;
 };
 
 }  // namespace parsec::protocol

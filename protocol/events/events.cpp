@@ -1,5 +1,6 @@
 #include "protocol/events/events.h"
 
+#include <array>
 #include <cassert>
 #include <span>
 #include <type_traits>
@@ -229,6 +230,23 @@ struct ReplyWriter {
 };
 
 }  // namespace
+
+std::string_view signal_name(std::size_t index) {
+  constexpr std::array<std::string_view, event_signals> names{"pinged",
+                                                              "message.received",
+                                                              "invite.status_changed",
+                                                              "realm.roles_updated",
+                                                              "realm.vlobs_updated",
+                                                              "realm.maintenance",
+                                                              "user.revoked",
+                                                              "organization.expired",
+                                                              "user.created",
+                                                              "device.created",
+                                                              "invitation.claimed",
+                                                              "invitation.cancelled",
+                                                              "invite.conduit_updated"};
+  return names[index];
+}
 
 bool is_told_to_clients(const Event::Content& content) {
   return std::holds_alternative<Pinged>(content) ||

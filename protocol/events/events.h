@@ -91,6 +91,10 @@ struct Event {
   Content content;
 };
 
+/// For counting: what an event is about, by the place of its content.
+inline constexpr std::size_t event_signals = std::variant_size_v<Event::Content>;
+std::string_view signal_name(std::size_t index);
+
 /// Whether events_listen gives it (protocol/6-events.md §6.1); the others are between servers.
 bool is_told_to_clients(const Event::Content& content);
 

@@ -98,7 +98,7 @@ bool is_parameter(std::string_view parameter, std::string_view name) {
 
 }  // namespace
 
-void Pages::answer(engine::OutputBuffer& out, const http::Request& request, DateTime now) const {
+int Pages::answer(engine::OutputBuffer& out, const http::Request& request, DateTime now) const {
   auto response = respond(request);
   const bool is_head = request.method == "HEAD";
   if (response.status != 404 && request.method != "GET" && !is_head) {
@@ -107,6 +107,7 @@ void Pages::answer(engine::OutputBuffer& out, const http::Request& request, Date
   http::write_response(
       out, response,
       {.now = now, .server = server_, .keep_alive = request.keep_alive, .without_body = is_head});
+  return response.status;
 }
 
 void Pages::redirect_to_https(engine::OutputBuffer& out, const http::Request& request,

@@ -25,7 +25,8 @@ class Pages {
 
   /// Answers a request that is no valid upgrade. The connection ends behind the answer unless
   /// request.keep_alive; otherwise request.content_length bytes are to be skipped.
-  void answer(engine::OutputBuffer& out, const http::Request& request, DateTime now) const;
+  /// Returns the status.
+  int answer(engine::OutputBuffer& out, const http::Request& request, DateTime now) const;
 
   /// Leads a request that came over plain HTTP to the same place over https. The connection goes on
   /// as behind answer().

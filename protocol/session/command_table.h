@@ -2,6 +2,7 @@
 // defined beside the commands (protocol/commands/table.cpp), which know sessions.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -21,6 +22,7 @@ enum class ConnectionKind : std::uint8_t {
   anonymous,
   administration,
 };
+inline constexpr std::size_t connection_kinds = 5;
 std::string_view name(ConnectionKind kind);
 
 /// A coroutine: validates its fields, asks the database, replies exactly once.

@@ -1,7 +1,5 @@
 #include "protocol/session/handshake.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <cstring>
 #include <iterator>
@@ -12,6 +10,7 @@
 
 #include "db/functions/handshake.h"
 #include "engine/host/log.h"
+#include "protocol/bytes/secret.h"
 #include "protocol/events/notification.h"
 #include "protocol/msgpack/msgpack_reader.h"
 #include "protocol/session/dummy_certificate.h"
@@ -85,18 +84,6 @@ std::string no_overlap(const ApiVersion& client) {
 
 bool same_bytes(Bytes left, Bytes right) {
   return std::equal(left.begin(), left.end(), right.begin(), right.end());
-}
-
-/// In constant time, whatever the lengths: a digest of each is compared.
-bool same_secret(std::string_view left, std::string_view right) {
-  std::array<unsigned char, crypto_generichash_BYTES> left_digest, right_digest;
-  const auto digest = [](std::string_view text, auto& out) {
-    crypto_generichash(out.data(), out.size(), reinterpret_cast<const unsigned char*>(text.data()),
-                       text.size(), nullptr, 0);
-  };
-  digest(left, left_digest);
-  digest(right, right_digest);
-  return sodium_memcmp(left_digest.data(), right_digest.data(), left_digest.size()) == 0;
 }
 
 /// Of an authenticated answer: what is compared once the database answered.
@@ -262,6 +249,7 @@ Command handshake(Session& session, Bytes answer) {
   const auto step = fields.required<field::String>("handshake");
   const auto version = read_version(fields);
   const auto type = fields.required<field::String>("type");
+  if (version) session.note_api_version(is_supported(version->version) ? version->version : 0);
   if (version && !is_supported(version->version)) {
     return refuse_answer(session, no_overlap(*version));
   }

@@ -18,13 +18,15 @@ constexpr int items_per_turn = 1024;
 
 Service::Service(const Settings& settings, engine::Transport& transport, db::Gateway& database,
                  db::BlockStore& blocks, EventInbox& events, Outbox& outbox,
-                 ClaimerCounts& claimers, engine::MemoryBudget& memory, std::uint32_t shard)
+                 ClaimerCounts& claimers, engine::MemoryBudget& memory, Counts& counts,
+                 std::uint32_t shard)
     : settings_(settings),
       transport_(transport),
       database_(database),
       blocks_(blocks),
       events_(events),
       outbox_(outbox),
+      counts_(counts),
       presence_(database, claimers,
                 [this](engine::ConnectionId claimer) {
                   if (auto* session = find(claimer)) session->on_presence_told();
@@ -99,6 +101,7 @@ void Service::on_closed(engine::ConnectionId connection, engine::CloseReason rea
             log::field("device_id", identity.device_id));
   strangers_.remove(connection);
   Session& session = *sessions_[connection.slot];
+  session.count_end(reason);
   recount(session, 0, 0);
   sessions_[connection.slot].reset();
 }

@@ -23,6 +23,7 @@
 #include "protocol/events/expiration_check.h"
 #include "protocol/mail/outbox.h"
 #include "protocol/pages/pages.h"
+#include "protocol/session/counts.h"
 #include "protocol/session/event_router.h"
 #include "protocol/session/session.h"
 #include "protocol/session/settings.h"
@@ -36,7 +37,7 @@ class Service final : public engine::Handler {
   /// Everything outlives the service.
   Service(const Settings& settings, engine::Transport& transport, db::Gateway& database,
           db::BlockStore& blocks, EventInbox& events, Outbox& outbox, ClaimerCounts& claimers,
-          engine::MemoryBudget& memory, std::uint32_t shard);
+          engine::MemoryBudget& memory, Counts& counts, std::uint32_t shard);
   ~Service() override;
 
   void on_open(engine::ConnectionId connection, std::string_view peer_address) override;
@@ -58,6 +59,7 @@ class Service final : public engine::Handler {
   db::BlockStore& blocks() { return blocks_; }
   EventRouter& router() { return router_; }
   Outbox& outbox() { return outbox_; }
+  Counts& counts() { return counts_; }
   ClaimerPresence& presence() { return presence_; }
   const Pages& pages() const { return pages_; }
   bool shutting_down() const { return shutting_down_; }
@@ -108,6 +110,7 @@ class Service final : public engine::Handler {
   db::BlockStore& blocks_;
   EventInbox& events_;
   Outbox& outbox_;
+  Counts& counts_;
   ClaimerPresence presence_;
   ExpirationCheck expirations_;
   const Pages pages_;

@@ -33,13 +33,32 @@ std::string_view name(ConnectionKind kind) {
 Session::Session(Service& service, engine::ConnectionId connection, std::string_view peer_address)
     : service_(service), connection_(connection), opening_(std::make_unique<Opening>()) {
   opening_->peer_address = peer_address;
+  service_.counts().become(use_);
   service_.transport().set_deadline(connection_, service_.settings().head_timeout);
 }
 
 Session::~Session() {
   command_.reset();  // may tell this session of its end
   release_identity();
+  drop_subscription();
   release_results();
+  service_.counts().leave(use_);
+}
+
+void Session::become(ConnectionUse use) {
+  service_.counts().leave(use_);
+  service_.counts().become(use);
+  use_ = use;
+}
+
+void Session::drop_subscription() {
+  if (!subscription_) return;
+  subscription_.reset();
+  service_.counts().subscriptions.subtract();
+}
+
+void Session::count_end(engine::CloseReason reason) {
+  service_.counts().end(use_, end_reason_.value_or(reason_of(reason)));
 }
 
 DateTime Session::now() const {
@@ -68,7 +87,7 @@ void Session::read_frames(std::span<std::byte>& input) {
     if (!part) {
       log::info("Connection dropped: websocket error", "connection {}: {}", conn_id(),
                 log::field("reason", websocket::name(part.error())));
-      return end(CloseCode::protocol_error);
+      return end(CloseCode::protocol_error, EndReason::protocol_error);
     }
     if (!*part) return;
     read_part(**part);
@@ -83,7 +102,8 @@ void Session::read_part(const websocket::FramePart& part) {
   if (part.first && part.opcode != Opcode::continuation) {
     message_is_text_ = part.opcode == Opcode::text;
     if (part.last && part.fin) {
-      if (part.payload.size() > max_message_bytes()) return end(CloseCode::too_big);
+      if (part.payload.size() > max_message_bytes())
+        return end(CloseCode::too_big, EndReason::protocol_error);
       return on_message(part.payload, message_is_text_);
     }
   }
@@ -91,7 +111,7 @@ void Session::read_part(const websocket::FramePart& part) {
   const auto limit = max_message_bytes();
   // The announced size counts at the first part already: no use in taking what will be refused.
   if (part.frame_size > limit || message.size() + part.payload.size() > limit) {
-    return end(CloseCode::too_big);
+    return end(CloseCode::too_big, EndReason::protocol_error);
   }
   message.insert(message.end(), part.payload.begin(), part.payload.end());
   if (part.last && part.fin) {
@@ -132,7 +152,7 @@ Session::Progress Session::look_at_message(std::size_t least_bytes) {
 
 void Session::end_as_too_slow() {
   report_too_slow("a message");
-  end(CloseCode::normal);
+  end(CloseCode::normal, EndReason::timeout);
 }
 
 // --- Memory
@@ -150,7 +170,7 @@ std::size_t Session::held_bytes() const {
 
 void Session::end_for_memory() {
   ended_for_memory_ = true;
-  end(CloseCode::normal);
+  end(CloseCode::normal, EndReason::overflow);
   inbound_.reset();
   service_.transport().close(connection_, engine::CloseMode::abort);
 }
@@ -195,8 +215,10 @@ void Session::read_control(const websocket::FramePart& part) {
       return answer_ping(part.payload);
     case websocket::Opcode::close: {
       const auto close = websocket::parse_close(part.payload);
-      if (!close.valid) return end(static_cast<CloseCode>(close.code));
-      return end(CloseCode::normal);
+      if (!close.valid) {
+        return end(static_cast<CloseCode>(close.code), EndReason::protocol_error);
+      }
+      return end(CloseCode::normal, EndReason::client);
     }
     default:
       return;  // an unasked Pong has no effect
@@ -204,7 +226,10 @@ void Session::read_control(const websocket::FramePart& part) {
 }
 
 void Session::on_message(std::span<std::byte> message, bool is_text) {
-  if (is_text && !is_utf8(as_text(message))) return end(CloseCode::invalid_text);
+  service_.counts().received_messages.add();
+  if (is_text && !is_utf8(as_text(message))) {
+    return end(CloseCode::invalid_text, EndReason::protocol_error);
+  }
   cancel_long_poll();
   if (!busy() && (!inbound_ || inbound_->waiting.empty())) return handle_message(message, is_text);
 
@@ -277,6 +302,9 @@ void Session::accept(const VerifyKey& verify_key, Profile profile) {
   identity_.verify_key = verify_key;
   identity_.profile = profile;
   write_result(output(), "ok", {});
+  service_.counts().sent_messages.add();
+  service_.counts().handshake(api_major_, "ok");
+  become(use_of(identity_.kind));
   service_.transport().clear_deadline(connection_);
   opening_.reset();
   phase_ = Phase::commands;
@@ -284,7 +312,7 @@ void Session::accept(const VerifyKey& verify_key, Profile profile) {
   log::info("Connection established", "connection {}: {} organization={} device={}", conn_id(),
             log::field("handshake_type", name(identity_.kind)),
             log::field("organization_id", organization_id()), log::field("device_id", device_id()));
-  if (withdrawn_) end(CloseCode::normal);
+  if (withdrawn_) end(CloseCode::normal, *withdrawn_);
 }
 
 void Session::refuse(std::string_view result, std::string_view help) {
@@ -292,13 +320,18 @@ void Session::refuse(std::string_view result, std::string_view help) {
             conn_id(), log::field("result", result), log::field("reason", help),
             log::field("organization_id", organization_id()), log::field("device_id", device_id()));
   write_result(output(), result, help);
-  end(CloseCode::normal);
+  service_.counts().sent_messages.add();
+  service_.counts().handshake(api_major_, result);
+  end(CloseCode::normal, EndReason::refused);
 }
 
 // --- Requests
 
 void Session::handle_message(Bytes message, bool is_text) {
   if (log::info.enabled()) request_began_ = engine::Clock::now();
+  request_turn_ = service_.transport().now();
+  database_wait_ = database_time_ = {};
+  counts_ = nullptr;
   if (is_text) return refuse_format();
   if (phase_ == Phase::handshake) return run_command(handshake(*this, message), nullptr);
   handle_request(message);
@@ -311,6 +344,7 @@ void Session::handle_request(Bytes message) {
   const auto cmd = document->find("cmd");
   const auto* spec =
       cmd && cmd->kind() == msgpack::Kind::str ? find_command(identity_.kind, cmd->str()) : nullptr;
+  counts_ = &service_.counts().of(identity_.kind, spec);
   if (spec == nullptr) {
     reply_error("unknown_command", "Unknown command");
     return after_command();
@@ -323,8 +357,9 @@ void Session::handle_request(Bytes message) {
 }
 
 void Session::refuse_format() {
+  counts_ = &service_.counts().of(identity_.kind, nullptr);
   reply_error("invalid_msg_format", "Invalid message format");
-  end(CloseCode::normal);
+  end(CloseCode::normal, EndReason::protocol_error);
 }
 
 void Session::run_command(Command command, const CommandSpec* spec) {
@@ -360,7 +395,7 @@ void Session::leave_command() {
   awaiting_ = Awaiting::nothing;
   spec_ = nullptr;
   release_results();
-  if (service_.shutting_down()) return end(CloseCode::normal);
+  if (service_.shutting_down()) return end(CloseCode::normal, EndReason::shutdown);
   if (phase_ == Phase::closing) return;
   auto& transport = service_.transport();
   if (transport.pending_output(connection_) > high_water()) {
@@ -407,15 +442,18 @@ void Session::on_deadline() {
   report_too_slow(phase_ == Phase::http        ? "request head"
                   : phase_ == Phase::handshake ? "handshake"
                                                : "nothing asked");
-  if (phase_ == Phase::http)
+  if (phase_ == Phase::http) {
+    end_reason_ = EndReason::timeout;
     return service_.transport().close(connection_, engine::CloseMode::abort);
-  end(CloseCode::normal);
+  }
+  end(CloseCode::normal, EndReason::timeout);
 }
 
 void Session::leave_as_stranger() {
   log::info("Connection dropped: room for another", "connection {}: makes room for another",
             conn_id());
   service_.transport().close(connection_, engine::CloseMode::abort);
+  end_reason_ = EndReason::overflow;
   phase_ = Phase::closing;
   release_identity();
 }
@@ -439,16 +477,17 @@ void Session::on_turn_again() {
 /// effect already. What waits behind it is not begun.
 void Session::on_shutdown() {
   const bool finishes = awaiting_ != Awaiting::nothing && awaiting_ != Awaiting::pause && !idles();
-  if (!finishes) end(CloseCode::normal);
+  if (!finishes) end(CloseCode::normal, EndReason::shutdown);
 }
 
-void Session::end(CloseCode code) {
+void Session::end(CloseCode code, EndReason reason) {
   if (phase_ == Phase::closing) return;
+  end_reason_ = reason;
   if (phase_ != Phase::http) websocket::write_close(output(), static_cast<std::uint16_t>(code));
   service_.transport().close(connection_, engine::CloseMode::after_flush);
   phase_ = Phase::closing;
   release_identity();
-  subscription_.reset();
+  drop_subscription();
   if (!running_) {
     command_.reset();
     after_command();
@@ -458,12 +497,12 @@ void Session::end(CloseCode code) {
 // --- Replies
 
 Reply Session::reply_ok(std::uint32_t fields, std::size_t size_hint) {
-  log_reply("ok");
+  note_reply("ok", status_ok);
   return Reply{output(), "ok", fields, size_hint};
 }
 
 void Session::begin_long_reply(const engine::OutputBuffer& reply) {
-  log_reply("ok");
+  note_reply("ok", status_ok);
   long_reply_ = &reply;
 }
 
@@ -478,13 +517,13 @@ void Session::send_long_reply(engine::OutputBuffer& reply) {
 }
 
 void Session::reply_error(std::string_view status, std::string_view reason) {
-  log_reply(status);
+  note_reply(status, index_of_status(status));
   Reply reply{output(), status, reason.empty() ? 0u : 1u};
   if (!reason.empty()) reply.key("reason").str(reason);
 }
 
 void Session::reply_bad_message(const Fields& fields) {
-  log_reply("bad_message");
+  note_reply("bad_message", index_of_status("bad_message"));
   Reply reply{output(), "bad_message", 2};
   fields.write_errors(reply.key("errors"));
   reply.key("reason").str("Invalid message.");
@@ -495,16 +534,42 @@ void Session::reply_invalid_certification(const CertificateError& error) {
 }
 
 void Session::reply_event(const SharedEvent& event) {
-  log_reply("ok");
+  note_reply("ok", status_ok);
+  service_.counts().delivered_events[event.event().content.index()].add();
   output().append(event.reply_message());
 }
 
-void Session::log_reply(std::string_view status) const {
+/// Exactly one for each request, while it is answered.
+void Session::note_reply(std::string_view status, std::size_t index) {
+  service_.counts().sent_messages.add();
+  if (counts_ != nullptr) counts_->statuses[index].add();
+  if (counts_ != nullptr && counts_->is_timed) {
+    const auto duration = service_.transport().now() - request_turn_;
+    counts_->duration.record(duration);
+    counts_->database_wait.record(database_wait_);
+    const auto slow = service_.settings().slow_request;
+    if (slow.count() > 0 && duration >= slow) {
+      report_slow(std::chrono::duration_cast<engine::Duration>(duration));
+    }
+  }
   log::info("Request", "connection {}: organization={} device={} cmd={} status={} duration={:.6f}",
             conn_id(), log::field("organization_id", organization_id()),
             log::field("device_id", device_id()),
             log::field("cmd", spec_ == nullptr ? std::string_view{"?"} : spec_->name),
             log::field("status", status), log::field("duration", request_seconds()));
+}
+
+/// Wait and time in the database are sums over the request's calls.
+void Session::report_slow(engine::Duration duration) const {
+  const auto seconds = [](auto time) { return std::chrono::duration<double>(time).count(); };
+  log::warn(
+      "Slow request",
+      "connection {}: organization={} cmd={} took {:.3f} s: {:.3f} s in the database's queue, "
+      "{:.3f} s in the database",
+      conn_id(), log::field("organization_id", organization_id()), log::field("cmd", spec_->name),
+      log::field("duration", seconds(duration)),
+      log::field("database_wait", seconds(database_wait_)),
+      log::field("database_time", seconds(database_time_)));
 }
 
 void Session::report_too_slow(std::string_view at) const {

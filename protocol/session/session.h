@@ -28,6 +28,7 @@
 #include "protocol/events/topic.h"
 #include "protocol/session/command.h"
 #include "protocol/session/command_table.h"
+#include "protocol/session/counts.h"
 #include "protocol/types/certificates.h"
 #include "protocol/types/fields.h"
 #include "protocol/types/identifiers.h"
@@ -94,6 +95,8 @@ class Session {
   void on_shutdown();
 
   engine::ConnectionId connection() const { return connection_; }
+  /// It is over, for this reason unless we had one.
+  void count_end(engine::CloseReason reason);
   /// Nobody knows who it is yet, and it is its turn to say something, or it has been refused: who
   /// takes a farewell byte by byte, or waits for having guessed wrong, must not keep others out.
   bool idles_as_stranger() const {
@@ -140,7 +143,7 @@ class Session {
 
   /// Ends a WebSocket with Close, a plain HTTP connection without a word. Idempotent. A command
   /// under way is destroyed without reply (if it is the one that calls, it must co_return).
-  void end(CloseCode code);
+  void end(CloseCode code, EndReason reason);
 
   // --- For commands
 
@@ -303,6 +306,8 @@ class Session {
   };
   Joining join(std::string_view greeter) { return {*this, greeter}; }
   void refuse(std::string_view result, std::string_view help);
+  /// What the client speaks, as far as it is known.
+  void note_api_version(std::int64_t major) { api_major_ = static_cast<std::uint8_t>(major); }
 
  private:
   /// Where a connection is in its life; only forward, except back from http to http (keep-alive).
@@ -382,7 +387,10 @@ class Session {
   void after_command();
   void leave_command();
   void serve_waiting();
-  void log_reply(std::string_view status) const;
+  void note_reply(std::string_view status, std::size_t index);
+  void report_slow(engine::Duration duration) const;
+  void become(ConnectionUse use);
+  void drop_subscription();
   void report_too_slow(std::string_view at) const;
   log::Field<log::ConnectionName> conn_id() const;
   double request_seconds() const;
@@ -418,18 +426,26 @@ class Session {
   const engine::ConnectionId connection_;
   Phase phase_ = Phase::http;
   Awaiting awaiting_ = Awaiting::nothing;
-  bool running_ = false;         // the command is on the stack now
-  bool attached_ = false;        // to the router
-  bool joined_ = false;          // a claimer whose handshake succeeded
-  bool withdrawn_ = false;       // revoked or expired during the handshake
+  bool running_ = false;                // the command is on the stack now
+  bool attached_ = false;               // to the router
+  bool joined_ = false;                 // a claimer whose handshake succeeded
+  std::optional<EndReason> withdrawn_;  // revoked or expired during the handshake
+  std::optional<EndReason> end_reason_;
+  ConnectionUse use_ = ConnectionUse::http;
+  std::uint8_t api_major_ = 0;   // 0: unknown
   bool output_blocked_ = false;  // the peer does not read: requests wait
   bool reading_paused_ = false;  // too much waits
   bool lacks_memory_ = false;    // reading is paused until there is some
   bool message_watched_ = false;
   bool ended_for_memory_ = false;
   bool message_is_text_ = false;
-  const CommandSpec* spec_ = nullptr;  // of the command under way; null in the handshake
-  engine::TimePoint request_began_;    // of the latest, where the log tells how long it took
+  const CommandSpec* spec_ = nullptr;         // of the command under way; null in the handshake
+  CommandCounts* counts_ = nullptr;           // of that command
+  engine::TimePoint request_began_;           // of the latest, where the log tells how long it took
+  engine::TimePoint request_turn_;            // in which it was begun: a clock that costs nothing
+  engine::TimePoint call_turn_;               // likewise of its database call under way
+  std::chrono::nanoseconds database_wait_{};  // of its calls so far: in queues
+  std::chrono::nanoseconds database_time_{};  // in PostgreSQL, with those it shared a commit with
   Command command_;
   db::Request* call_ = nullptr;   // being filled, or refused by a full ring
   db::Request* reply_ = nullptr;  // executed, its rows are being read

@@ -6,6 +6,7 @@
 #include "protocol/bytes/random.h"
 #include "protocol/http/http_request.h"
 #include "protocol/http/http_response.h"
+#include "protocol/pages/health.h"
 #include "protocol/pages/pages.h"
 #include "protocol/session/handshake.h"
 #include "protocol/session/service.h"
@@ -16,6 +17,13 @@ namespace parsec::protocol {
 namespace {
 
 constexpr std::byte tls_handshake_record{22};  // RFC 8446 §5.1
+
+Route route_of(std::string_view path) {
+  if (path == "/") return Route::front;
+  if (path.starts_with("/static/")) return Route::static_file;
+  if (path == "/redirect" || path.starts_with("/redirect/")) return Route::redirect;
+  return Route::other;
+}
 
 }  // namespace
 
@@ -31,6 +39,7 @@ void Session::read_http(std::span<std::byte>& input) {
     // Whoever speaks TLS to a plain port waits for an answer that never comes.
     log::info("Connection dropped: TLS, where it is not spoken",
               "connection {}: TLS, where it is not spoken", conn_id());
+    end_reason_ = EndReason::protocol_error;
     service_.transport().close(connection_, engine::CloseMode::after_flush);
     phase_ = Phase::closing;
     return;
@@ -65,11 +74,19 @@ void Session::answer_http(std::span<std::byte> head) {
   if (service_.transport().pending_output(connection_) > high_water()) {
     request->keep_alive = false;
   }
+  if (const auto page = health_page(request->path); page && service_.settings().health != nullptr) {
+    const Route route = *page == HealthPage::live ? Route::health : Route::ready;
+    const int status = answer_health(*service_.settings().health, *page, output(), *request,
+                                     service_.settings().server_name, now());
+    service_.counts().http(route, status);
+    return await_next_request(*request);
+  }
   const auto upgrade = http::upgrade_of(*request);
   const auto& forwarded_proto = service_.settings().forwarded_proto;
   if (forwarded_proto && upgrade == http::Upgrade::none &&
       forwarded_proto->came_over_http(*request)) {
     service_.pages().redirect_to_https(output(), *request, now());
+    service_.counts().http(route_of(request->path), 301);
     return await_next_request(*request);
   }
   switch (upgrade) {
@@ -82,7 +99,8 @@ void Session::answer_http(std::span<std::byte> head) {
     case http::Upgrade::none:
       break;
   }
-  service_.pages().answer(output(), *request, now());
+  const int status = service_.pages().answer(output(), *request, now());
+  service_.counts().http(route_of(request->path), status);
   await_next_request(*request);
 }
 
@@ -100,6 +118,8 @@ void Session::refuse_http(int status) {
   log::info("Request head refused", "connection {}: request head refused, {}", conn_id(),
             log::field("status", status));
   service_.pages().refuse(output(), status, now());
+  service_.counts().http(Route::other, status);
+  end_reason_ = EndReason::protocol_error;
   service_.transport().close(connection_, engine::CloseMode::after_flush);
   phase_ = Phase::closing;
 }
@@ -109,6 +129,10 @@ void Session::start_websocket(std::string_view key) {
   fill_random(opening_->challenge);
   write_challenge(output(), opening_->challenge);
   phase_ = Phase::handshake;
+  become(ConnectionUse::handshake);
+  service_.counts().http(Route::websocket, 101);
+  service_.counts().sent_messages.add();
+  service_.transport().note_upgrade(connection_);
   service_.transport().set_deadline(connection_, service_.settings().handshake_timeout);
 }
 

@@ -45,7 +45,7 @@ void Session::finish_catching_up() {
 bool Session::has_topic_event() const { return listening_->heard || listening_->gap; }
 
 void Session::wait_for_topic_event(std::optional<std::chrono::milliseconds> timeout) {
-  if (service_.shutting_down()) return end(CloseCode::normal);
+  if (service_.shutting_down()) return end(CloseCode::normal, EndReason::shutdown);
   awaiting_ = Awaiting::topic_event;
   if (timeout) service_.transport().set_deadline(connection_, *timeout);
 }
@@ -66,7 +66,7 @@ void Session::on_topic_event(const EventPointer& event) {
 }
 
 void Session::on_gap() {
-  if (subscription_) return end(CloseCode::normal);
+  if (subscription_) return end(CloseCode::normal, EndReason::database);
   if (!listening_) return;
   listening_->gap = true;
   end_wait_for_topic_event();

@@ -30,6 +30,7 @@ db::Request& Session::repeat_call() {
 void Session::start_call(db::Request& call) {
   assert(&call == call_);
   awaiting_ = Awaiting::database;
+  call_turn_ = service_.transport().now();
   submit_call();
 }
 
@@ -50,6 +51,9 @@ void Session::on_database_reply(db::Request* request) {
   if (!awaited) return service_.database().release(request);  // its command was abandoned
   if (reply_ != nullptr) service_.database().release(reply_);
   reply_ = request;
+  const auto taken = service_.transport().now() - call_turn_;
+  database_time_ += request->execution_time;
+  database_wait_ += std::max(taken - request->execution_time, std::chrono::nanoseconds::zero());
   if (request->outcome != db::Outcome::ok || request->rows().count() == 0) {
     return fail_call(*request);
   }
@@ -60,7 +64,7 @@ void Session::on_database_reply(db::Request* request) {
                log::field("bytes", request->result_bytes()),
                log::field("organization_id", organization_id()),
                log::field("device_id", device_id()));
-    return end(CloseCode::internal_error);
+    return end(CloseCode::internal_error, EndReason::error);
   }
   if (awaiting_ == Awaiting::subscription) return finish_subscription_if_loaded();
   continue_command();
@@ -72,7 +76,7 @@ void Session::fail_call(const db::Request& reply) {
              log::field("reason", name(reply.outcome)), log::field("sqlstate", reply.sqlstate),
              log::field("organization_id", organization_id()),
              log::field("device_id", device_id()));
-  end(CloseCode::internal_error);
+  end(CloseCode::internal_error, EndReason::database);
 }
 
 bool Session::author_is_gone(const db::Request& reply) {
@@ -80,11 +84,11 @@ bool Session::author_is_gone(const db::Request& reply) {
   // right that was withdrawn is never served, even if the event that tells of it was missed.
   const auto status = reply.rows().status();
   if (status == "author_revoked" || status == "organization_expired") {
-    end(CloseCode::normal);
+    end(CloseCode::normal, status == "author_revoked" ? EndReason::revoked : EndReason::expired);
     return true;
   }
   if (status == "author_unknown") {  // the database was replaced under us
-    end(CloseCode::internal_error);
+    end(CloseCode::internal_error, EndReason::error);
     return true;
   }
   return false;
@@ -137,12 +141,15 @@ void Session::on_event(const EventPointer& event) {
   // A claimer hears of its own invitation's deletion only.
   const bool deleted = identity_.kind == ConnectionKind::invited &&
                        std::holds_alternative<InviteStatusChanged>(content);
-  if (deleted || std::holds_alternative<UserRevoked>(content) ||
-      std::holds_alternative<OrganizationExpired>(content)) {
+  const bool revoked = std::holds_alternative<UserRevoked>(content);
+  if (deleted || revoked || std::holds_alternative<OrganizationExpired>(content)) {
+    const EndReason reason = deleted   ? EndReason::invitation_deleted
+                             : revoked ? EndReason::revoked
+                                       : EndReason::expired;
     // A handshake under way still tells its result: what the database says, and if that was read
     // before the event committed, the end comes right behind it.
-    if (phase_ != Phase::handshake) return end(CloseCode::normal);
-    withdrawn_ = true;
+    if (phase_ != Phase::handshake) return end(CloseCode::normal, reason);
+    withdrawn_ = reason;
     return;
   }
   // While loading, on_event_while_loading hears it.
@@ -154,7 +161,10 @@ void Session::on_event(const EventPointer& event) {
 void Session::on_event_while_loading(const EventPointer& event) {
   if (!is_told_to_clients(event->event().content)) return;
   auto& heard = subscription_->heard_while_loading;
-  if (heard.size() >= service_.settings().max_waiting_events * 8) return end(CloseCode::normal);
+  if (heard.size() >= service_.settings().max_waiting_events * 8) {
+    service_.counts().event_overflows.add();
+    return end(CloseCode::normal, EndReason::overflow);
+  }
   heard.push_back(event);
 }
 
@@ -200,7 +210,8 @@ void Session::deliver(const EventPointer& event) {
               log::field("events", waiting.size()),
               log::field("organization_id", organization_id()),
               log::field("device_id", device_id()));
-    return end(CloseCode::normal);
+    service_.counts().event_overflows.add();
+    return end(CloseCode::normal, EndReason::overflow);
   }
   waiting.push(event);
   if (awaiting_ == Awaiting::event) continue_command();
@@ -222,16 +233,18 @@ void Session::change_membership(const RealmRolesUpdated& change) {
 void Session::start_subscription(db::Request& call) {
   assert(&call == call_ && !subscription_);
   subscription_ = std::make_unique<Subscription>();
+  service_.counts().subscriptions.add();
   service_.router().hear_everything(*this);
   service_.database().request_fence(connection_.packed());
   awaiting_ = Awaiting::subscription;
+  call_turn_ = service_.transport().now();
   submit_call();
 }
 
 void Session::on_fence(bool kept) {
   const bool loading = awaiting_ == Awaiting::subscription && !subscription_->fenced;
   if (!loading && awaiting_ != Awaiting::fence) return;
-  if (!kept) return end(CloseCode::internal_error);
+  if (!kept) return end(CloseCode::internal_error, EndReason::database);
   if (!loading) return finish_catching_up();
   subscription_->fenced = true;
   subscription_->heard_before_fence = subscription_->heard_while_loading.size();

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "protocol/http/forwarded_proto.h"
+#include "protocol/pages/health.h"
 #include "protocol/types/address.h"
 
 namespace parsec::protocol {
@@ -88,6 +89,10 @@ struct Settings {
   /// Events that wait for events_listen; beyond, the connection is closed so that none is lost
   /// silently (protocol/6-events.md §6.1).
   std::size_t max_waiting_events = 1024;
+  /// A request that takes as long is told to the log; zero: none.
+  std::chrono::milliseconds slow_request{0};
+  /// What `/health` and `/ready` answer; null: they are not there.
+  const Health* health = nullptr;
 };
 
 /// Versions that the challenge announces, newest first (protocol/2-handshake.md).

@@ -191,6 +191,31 @@ TEST_F(BlockStores, NodesThatDieAndComeBack) {
   EXPECT_EQ(server->process().output().find("hidden-secret"), std::string::npos);
 }
 
+/// app/administration.md §1: with a layout that can do without one store, the others count.
+TEST_F(BlockStores, AreToldOfWhenNoneOfThemServes) {
+  ObjectService services[2];
+  const auto server = start(services[0].value("raid1:0:") + " " + services[1].value("raid1:1:"),
+                            {"--blockstore-timeout=2"});
+  Session alice = again(this->alice(), server->address());
+  const Uuid realm_id = alice.create_realm();
+  const auto ready = [&] {
+    Socket socket{server->address()};
+    socket.send("GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    while (socket.receive(within(patience))) {
+    }
+    return socket.input.substr(socket.input.find("\r\n\r\n") + 4);
+  };
+  for (auto& service : services) service.set(ObjectService::Mood::failing);
+  EXPECT_THAT(create(alice, realm_id, new_uuid(), "block"_bin), Status("timeout"));
+  EXPECT_THAT(ready(), ::testing::HasSubstr("[\"block_store_unreachable\"]"));
+  for (auto& service : services) service.set(ObjectService::Mood::well);
+  EXPECT_THAT(create(alice, realm_id, new_uuid(), "block"_bin), Ok());
+  EXPECT_THAT(ready(), ::testing::HasSubstr("\"ready\""));
+  services[0].set(ObjectService::Mood::failing);
+  EXPECT_THAT(create(alice, realm_id, new_uuid(), "block"_bin), Status("timeout"));
+  EXPECT_THAT(ready(), ::testing::HasSubstr("\"ready\"")) << "reads go on";
+}
+
 /// By order, not by time: while the store answers nothing at all, everything else is served.
 TEST_F(BlockStores, ASilentStoreHoldsUpNothingElse) {
   ObjectService service;

@@ -55,6 +55,7 @@ class FakeTransport final : public engine::Transport {
   void clear_deadline(engine::ConnectionId id) override {
     connections_[id.packed()].deadline.reset();
   }
+  void note_upgrade(engine::ConnectionId) override {}
   void pause_reading(engine::ConnectionId id) override {
     connections_[id.packed()].reading_paused = true;
   }

@@ -1,29 +1,10 @@
 #include "tests/support/haproxy.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <fstream>
 #include <iterator>
 
 namespace parsec::testing {
 namespace {
-
-/// A port that was free a moment ago: haproxy cannot tell which one it got.
-std::uint16_t free_port() {
-  const int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in name{};
-  name.sin_family = AF_INET;
-  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof name;
-  const bool bound = ::bind(probe, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0 &&
-                     ::getsockname(probe, reinterpret_cast<sockaddr*>(&name), &size) == 0;
-  ::close(probe);
-  if (!bound) throw ClientError("no free port");
-  return ntohs(name.sin_port);
-}
 
 std::string contents(const std::string& file) {
   std::ifstream in(file, std::ios::binary);

@@ -154,10 +154,6 @@ ProgramResult run_parsec(std::vector<std::string> arguments,
 
 // --- ServerProcess -------------------------------------------------------------------------------
 
-namespace {
-
-/// A port that nobody has just now, below those that the kernel gives to outgoing connections, so
-/// that a server can come back on it.
 std::uint16_t free_port() {
   for (;;) {
     sockaddr_in name{};
@@ -171,8 +167,6 @@ std::uint16_t free_port() {
     if (bound == 0) return port;
   }
 }
-
-}  // namespace
 
 ServerProcess::ServerProcess(const ServerOptions& options) : options_(options) {
   address_.port = options.port ? *options.port : free_port();

@@ -22,6 +22,10 @@ namespace parsec::testing {
 
 std::string parsec_program();
 
+/// A port that nobody has just now, below those that the kernel gives to outgoing connections, so
+/// that a server can come back on it.
+std::uint16_t free_port();
+
 /// A child process whose output (stdout and stderr, as they come) is kept.
 class ChildProcess {
  public:

@@ -44,7 +44,7 @@ std::uint16_t Sent::close_code() const {
 
 ServiceFixture::ServiceFixture(std::size_t memory_limit, std::uint32_t shards)
     : memory(memory_limit, shards),
-      service(settings, transport, database, blocks, inbox, outbox, claimers, memory, 0) {
+      service(settings, transport, database, blocks, inbox, outbox, claimers, memory, counts, 0) {
   settings.administration_token = "s3cr3t";
   settings.max_waiting_events = 8;
 }

@@ -148,6 +148,7 @@ class ServiceFixture {
   RecordingOutbox outbox;
   protocol::ClaimerCounts claimers;
   engine::MemoryBudget memory;
+  protocol::Counts counts;
   protocol::Service service;
   SigningKey root_key;
   protocol::Challenge challenge{};  // of the last open_websocket()

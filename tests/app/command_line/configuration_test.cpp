@@ -207,6 +207,14 @@ INSTANTIATE_TEST_SUITE_P(
                   "300000ms", "5000ms"},
         OptionRow{"--claim-timeout", "PARSEC_CLAIM_TIMEOUT", "2.5", SEEN(claim_timeout), "300000ms",
                   "2500ms"},
+        OptionRow{"--metrics-listen", "PARSEC_METRICS_LISTEN", "127.0.0.1:9100",
+                  SEEN(monitoring.port), "0", "9100"},
+        OptionRow{"--hung-after", "PARSEC_HUNG_AFTER", "2", SEEN(monitoring.hung_after), "10000ms",
+                  "2000ms"},
+        OptionRow{"--drain-time", "PARSEC_DRAIN_TIME", "20", SEEN(monitoring.drain_time), "0ms",
+                  "20000ms"},
+        OptionRow{"--slow-request", "PARSEC_SLOW_REQUEST", "0.5", SEEN(monitoring.slow_request),
+                  "0ms", "500ms"},
         OptionRow{"--shutdown-timeout", "PARSEC_SHUTDOWN_TIMEOUT", "2", SEEN(shutdown_timeout),
                   "5000ms", "2000ms"}),
     [](const auto& row) {
@@ -312,9 +320,25 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"log_format", {"--log-format", "XML"}, "one of CONSOLE, JSON"},
         Refusal{"log_filter", {"--log-filter", "("}, "regular expression"},
         Refusal{"no_shards", {"--shards", "0"}, "from 1"},
+        Refusal{"metrics_no_port", {"--metrics-listen", "127.0.0.1"}, "an address and a port"},
+        Refusal{"metrics_no_address", {"--metrics-listen", ":9100"}, "an address and a port"},
+        Refusal{"metrics_port", {"--metrics-listen", "[::1]:65536"}, "an address and a port"},
+        Refusal{
+            "metrics_token", {"--metrics-token", "a b", "--metrics-listen=[::1]:1"}, "white space"},
+        Refusal{"metrics_token_alone", {"--metrics-token", "t"}, "needs --metrics-listen"},
+        Refusal{"hung_after", {"--hung-after", "1.9"}, "2 seconds or more"},
         Refusal{"message_size", {"--max-message-size", "1"}, "size from 1024"},
         Refusal{"timeout", {"--head-timeout", "-"}, "seconds"}),
     [](const auto& row) { return row.param.name; });
+
+TEST(Configuration, WhereMetricsAre) {
+  const auto configuration =
+      configure({"--metrics-listen=[::1]:9100", "--metrics-token=t"}, required);
+  ASSERT_TRUE(configuration) << configuration.error();
+  EXPECT_EQ(configuration->monitoring.host, "::1");
+  EXPECT_EQ(configuration->monitoring.port, 9100);
+  EXPECT_EQ(configuration->monitoring.token, "t");
+}
 
 TEST(Configuration, AHostInBracketsIsAnAddress) {
   EXPECT_EQ(configure({"--host=[::1]"}, required)->host, "::1");

@@ -281,6 +281,61 @@ TEST_F(Worker, AFullRingRefusesAndLosesNothing) {
   EXPECT_GT(database.counter("ring_full"), 0U);
 }
 
+TEST_F(Worker, ARingIsFullUntilItIsHalfEmpty) {
+  Settings settings = test_settings(conninfo);
+  settings.outstanding_requests = 16;
+  TestDatabase database{settings};
+  Gateway& gateway = database.database->gateway(0);
+  const auto submit = [&](std::uint64_t organization) {
+    Request* request = gateway.acquire();
+    request->function = &log_size;
+    request->flow.organization = organization;
+    const bool taken = gateway.submit(request);
+    if (!taken) gateway.release(request);
+    return taken;
+  };
+  const auto is_full = [&] { return database.database->state().full_since != TimePoint{}; };
+  std::uint64_t organization = 0;
+  while (organization < 16) ASSERT_TRUE(submit(++organization));
+  EXPECT_FALSE(is_full()) << "nobody was refused";
+  EXPECT_FALSE(submit(++organization));
+  EXPECT_TRUE(is_full());
+  const auto take = [&](int count) {
+    for (int taken = 0; taken < count;) {
+      gateway.flush();
+      if (Request* reply = gateway.next_reply()) gateway.release(reply), ++taken;
+    }
+    gateway.flush();
+  };
+  take(7);
+  EXPECT_TRUE(is_full());
+  take(1);
+  EXPECT_FALSE(is_full());
+  take(8);
+}
+
+TEST_F(Worker, AnOrganizationBeyondItsShareMakesNoRingFull) {
+  Settings settings = test_settings(conninfo);
+  settings.outstanding_requests = 16;
+  TestDatabase database{settings};
+  Gateway& gateway = database.database->gateway(0);
+  int taken = 0;
+  for (;; ++taken) {
+    Request* request = gateway.acquire();
+    request->function = &log_size;
+    request->flow.organization = 7;
+    if (gateway.submit(request)) continue;
+    gateway.release(request);
+    break;
+  }
+  EXPECT_LT(taken, 16);
+  EXPECT_EQ(database.database->state().full_since, TimePoint{});
+  while (taken > 0) {
+    gateway.flush();
+    if (Request* reply = gateway.next_reply()) gateway.release(reply), --taken;
+  }
+}
+
 TEST_F(Worker, BigRequestsAreBoundedByTheirBytes) {
   Settings settings = test_settings(conninfo);
   settings.outstanding_bytes = 3 << 20;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
 
+#include <ctime>
 #include <filesystem>
 
 #include "tests/support/tls_certificate.h"
@@ -49,6 +50,18 @@ TEST(TlsContext, SaysWhatIsWrong) {
     EXPECT_THAT(refusal(files.certificate(), other->key()),
                 HasSubstr("does not belong to the certificate `" + files.certificate()));
   }
+}
+
+TEST(TlsContext, TellsWhenItsCertificateEnds) {
+  const TlsCertificate files;
+  const auto context = TlsContext::load({files.certificate(), files.key()});
+  ASSERT_TRUE(context);
+  const TlsPointer connection = (*context)->new_connection();
+  const ASN1_TIME* end = X509_get0_notAfter(SSL_get_certificate(connection.get()));
+  std::tm time{};
+  ASSERT_EQ(ASN1_TIME_to_tm(end, &time), 1);
+  EXPECT_EQ((*context)->not_after(), ::timegm(&time));
+  EXPECT_GT((*context)->not_after(), std::time(nullptr));
 }
 
 TEST(TlsContext, WhatIsWrongDoesNotReplaceWhatIsThere) {

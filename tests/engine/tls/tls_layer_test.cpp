@@ -290,6 +290,24 @@ TEST_F(TlsLayerTest, ClosedInTheMiddleOfTheHandshake) {
 
 // --- Bytes ---
 
+TEST_F(TlsLayerTest, CountsWhatBecameOfHandshakes) {
+  TlsCounts counts;
+  layer_->count_in(counts);
+  open_and_shake_hands();
+  layer_->on_closed(id, CloseReason::peer_closed);
+  EXPECT_EQ(counts.ok.get(), 1u);
+  EXPECT_EQ(counts.duration.sums().count(), 1u);
+  open();
+  receive("GET / HTTP/1.1\r\n\r\n");
+  layer_->on_turn();
+  layer_->on_closed(id, CloseReason::by_handler);
+  EXPECT_EQ(counts.failed.get(), 1u);
+  open();
+  layer_->on_closed(id, CloseReason::peer_closed);
+  EXPECT_EQ(counts.aborted.get(), 1u);
+  EXPECT_EQ(counts.ok.get(), 1u);
+}
+
 TEST_F(TlsLayerTest, OneCallbackSharesARecord) {
   open_and_shake_hands();
   notes_->on_bytes = [&](ConnectionId) {

@@ -131,8 +131,8 @@ class SimServer final : public engine::Handler {
   SimServer(engine::Transport& transport, engine::Waker& waker, SimNetwork& network)
       : waker_(waker),
         database(network, waker, inbox_),
-        service_(settings(), transport, database, blocks_, inbox_, outbox_, claimers_, memory_, 0) {
-  }
+        service_(settings(), transport, database, blocks_, inbox_, outbox_, claimers_, memory_,
+                 counts_, 0) {}
 
   void on_open(engine::ConnectionId id, std::string_view peer) override {
     service_.on_open(id, peer);
@@ -175,6 +175,7 @@ class SimServer final : public engine::Handler {
   protocol::NullOutbox outbox_;
   protocol::ClaimerCounts claimers_;
   engine::MemoryBudget memory_{std::size_t{1} << 30, 1};
+  protocol::Counts counts_;
 
  public:
   SimDatabase database;
