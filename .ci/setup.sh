@@ -64,7 +64,7 @@ clang_packages() {
   local release
   for release in 18 16; do
     if apt-cache show "clang-$release" >/dev/null 2>&1; then
-      printf '%s\n' "clang-$release" "libclang-rt-$release-dev" "llvm-$release"
+      printf '%s\n' "clang-$release" "libclang-rt-$release-dev" "llvm-$release" "clang-tidy-$release"
       return
     fi
   done

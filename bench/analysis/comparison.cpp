@@ -65,7 +65,7 @@ class Comparer {
     }
     for (const std::string& status : statuses) {
       const double was = before.share(status), is = after.share(status);
-      into_.differences.push_back({.what = what + ", " + status,
+      into_.differences.push_back({.what = std::string{what}.append(", ").append(status),
                                    .unit = Unit::share,
                                    .before = {.median = was, .lowest = was, .highest = was},
                                    .after = {.median = is, .lowest = is, .highest = is},

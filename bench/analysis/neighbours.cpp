@@ -80,7 +80,7 @@ NeighbourEffect effect_of(const NeighbourVictim& victim) {
           .beside_failures = failures_of(victim.beside)};
 }
 
-std::expected<void, std::string> measure_neighbours(NeighbourParty hog,
+std::expected<void, std::string> measure_neighbours(const NeighbourParty& hog,
                                                     std::span<const NeighbourParty> victims,
                                                     const Load& load, std::uint32_t repeats,
                                                     NeighbourRow& row) {

@@ -54,7 +54,7 @@ struct NeighbourParty {
 
 /// Each repeat: the victims alone, then with the hog. load: warm-up, duration and patience. What
 /// was complete before a failure is in `row`; the error is the driver's.
-std::expected<void, std::string> measure_neighbours(NeighbourParty hog,
+std::expected<void, std::string> measure_neighbours(const NeighbourParty& hog,
                                                     std::span<const NeighbourParty> victims,
                                                     const Load& load, std::uint32_t repeats,
                                                     NeighbourRow& row);

@@ -87,7 +87,7 @@ const CommandShare* Scenario::share_of(Command command) const {
 }
 
 std::string Scenario::label(const CommandShare& share) const {
-  const std::string command{bench::name(share.command)};
+  std::string command{bench::name(share.command)};
   if (std::ranges::count(commands, share.command, &CommandShare::command) == 1) return command;
   return command + " of " + std::to_string(share.bytes) + " bytes";
 }

@@ -51,7 +51,7 @@ std::expected<ClientSession::Happened, std::string> BlockingClient::receive() {
     auto happened = session_.next(unread_, out_);
     if (!happened) return Error{"The server " + happened.error()};
     if (auto flushed = flush(); !flushed) return Error{flushed.error()};
-    if (*happened) return std::move(**happened);
+    if (*happened) return **happened;
     buffer_.resize(buffer_bytes);
     const auto count = stream_->read_some(buffer_);
     if (!count) return Error{"The connection failed: " + count.error()};

@@ -49,7 +49,7 @@ std::string first_line(const std::string& file) {
 }
 
 std::string virtualisation(const std::string& root) {
-  if (const std::string kind = first_line(root + "/sys/hypervisor/type"); !kind.empty()) {
+  if (std::string kind = first_line(root + "/sys/hypervisor/type"); !kind.empty()) {
     return kind;
   }
   const std::string flags = " " + value_in(root + "/proc/cpuinfo", "flags", ':') + " ";

@@ -135,7 +135,7 @@ void read(JsonReader& from, Measurement& measurement) {
   }
   from.number("host_busy", measurement.host_busy, not_negative);
   std::array<std::pair<std::string_view, Bottleneck>, 5> names;
-  for (std::uint8_t i = 0; i < names.size(); ++i) {
+  for (std::size_t i = 0; i < names.size(); ++i) {
     names[i] = {name(static_cast<Bottleneck>(i)), static_cast<Bottleneck>(i)};
   }
   measurement.bottleneck = one_of(from, "bottleneck", names);

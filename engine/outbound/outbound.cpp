@@ -85,7 +85,7 @@ std::string OutboundCounts::text() const {
 
 OutboundDestination::OutboundDestination(OutboundDestinationSettings settings,
                                          std::uint32_t channels, Waker& worker)
-    : settings_(std::move(settings)) {
+    : settings_(settings) {
   for (std::uint32_t i = 0; i < channels; ++i) {
     channels_.push_back(std::make_unique<OutboundChannel>(settings_.outstanding, worker));
   }
@@ -104,8 +104,8 @@ Outbound::~Outbound() { stop(); }
 
 OutboundDestination& Outbound::add(OutboundDestinationSettings settings) {
   OutboundWorker& worker = *workers_[destinations_.size() % workers_.size()];
-  destinations_.push_back(std::make_unique<OutboundDestination>(
-      std::move(settings), settings_.channels, worker.waker()));
+  destinations_.push_back(
+      std::make_unique<OutboundDestination>(settings, settings_.channels, worker.waker()));
   worker.add(*destinations_.back());
   return *destinations_.back();
 }

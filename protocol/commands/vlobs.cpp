@@ -9,8 +9,6 @@ namespace parsec::protocol::commands {
 
 namespace {
 
-using db::functions::VlobVersion;
-
 /// realm.vlobs_updated up to and without the value of realm_id: the functions append it and the
 /// checkpoint, as a vlob_update learns only there which realm it is.
 Notification vlobs_updated(const Session& session, const Uuid& vlob_id, std::int64_t version) {
