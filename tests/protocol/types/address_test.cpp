@@ -32,6 +32,7 @@ INSTANTIATE_TEST_SUITE_P(
         Good{"parsec://example.com:443", "example.com", 443, true, "parsec://example.com"},
         Good{"parsec://example.com/", "example.com", 443, true, "parsec://example.com"},
         Good{"parsec://h?no_ssl=false", "h", 443, true, "parsec://h"},
+        Good{"parsec://AZ.az-09_x", "AZ.az-09_x", 443, true, "parsec://AZ.az-09_x"},
         Good{"parsec://h?no_ssl=true", "h", 80, false, "parsec://h?no_ssl=true"},
         Good{"parsec://h:443?no_ssl=true", "h", 443, false, "parsec://h:443?no_ssl=true"},
         Good{"parsec://127.0.0.1:6777?no_ssl=true", "127.0.0.1", 6777, false,
@@ -66,8 +67,8 @@ TEST(RedirectLink, IsAnHttpLinkToTheServerItself) {
 }
 
 TEST(BootstrapLink, EscapesLettersBeyondAscii) {
-  EXPECT_EQ(BackendAddress::parse("parsec://h")->bootstrap_link("é", "t"),
-            "parsec://h/%C3%A9?action=bootstrap_organization&token=t");
+  EXPECT_EQ(BackendAddress::parse("parsec://h")->bootstrap_link("éÀ", "t"),
+            "parsec://h/%C3%A9%C3%80?action=bootstrap_organization&token=t");
 }
 
 }  // namespace
